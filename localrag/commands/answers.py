@@ -1,0 +1,156 @@
+"""search, ask, attribute."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from localrag.chat.attribution import attribute as attribute_answer
+from localrag.commands.output import DONE, FAILED, complain, first_line, say, say_json
+from localrag.engine import Engine
+from localrag.errors import StoreError
+from localrag.library import Library
+from localrag.settings import Settings
+from localrag.types import Evidence, SearchResult, Turn
+
+
+def search(args: Namespace, settings: Settings) -> int:
+    """Find evidence for one question, or for every line of a file; no model answers."""
+    library = Library(settings)
+    try:
+        questions = [args.question] if args.question else [str(line["question"]) for line in read_lines(args.questions, "question")]
+        for question in questions:
+            result = library.search(args.collection, question, args.k, args.budget_chars)
+            if args.json:
+                say_json(search_line(result))
+            else:
+                _say_evidence(result)
+        return DONE
+    finally:
+        library.close()
+
+
+def search_line(result: SearchResult) -> dict[str, Any]:
+    """A search result as the command line's JSON has it."""
+    return {
+        "question": result.question,
+        "confidence": round(result.confidence, 4),
+        "evidence": [evidence_line(evidence) for evidence in result.evidence],
+        "seconds": round(result.seconds, 4),
+    }
+
+
+def evidence_line(evidence: Evidence) -> dict[str, Any]:
+    """A span as the command line's JSON has it."""
+    return {
+        "document": evidence.document,
+        "page": evidence.page,
+        "location": evidence.location,
+        "start": evidence.start,
+        "end": evidence.end,
+        "text": evidence.text,
+        "score": round(evidence.score, 4),
+    }
+
+
+def _say_evidence(result: SearchResult) -> None:
+    say(f"{result.question}  ({len(result.evidence)} passages, {result.seconds * 1000:.0f} ms)")
+    for evidence in result.evidence:
+        say(f"  {evidence.score:.2f}  {evidence.name} › {evidence.location or 'beginning'}: {first_line(evidence.text)}")
+
+
+def ask(args: Namespace, settings: Settings) -> int:
+    """Answer a question from a collection, in a new conversation or in one that goes on."""
+    engine = Engine(settings)
+    try:
+        engine.library.collection(args.collection)
+        engine.start_model(wait=True)
+        engine.library.embeddings()
+        conversation = args.conversation or engine.new_conversation(args.collection)
+        job = engine.ask(conversation, args.question)
+        job.wait()
+        turn = job.turn
+        if args.json:
+            say_json(ask_line(turn, conversation))
+        else:
+            _say_answer(turn)
+        if turn.error:
+            complain(turn.error)
+        return FAILED if turn.error else DONE
+    finally:
+        engine.close()
+
+
+def ask_line(turn: Turn, conversation: str) -> dict[str, Any]:
+    """A turn as the command line's JSON has it."""
+    plan, timings = turn.plan, turn.timings
+    return {
+        "answer": turn.answer,
+        "sentences": [{"text": s.text, "support": s.support, "evidence": list(s.evidence)} for s in turn.sentences],
+        "evidence": [evidence_line(evidence) for evidence in turn.evidence],
+        "refused": False,
+        "conversation": conversation,
+        "plan": {
+            "segments": [{"kind": s.kind, "tokens": len(s.tokens)} for s in plan.segments] if plan else [],
+            "n_ctx": plan.n_ctx if plan else 0,
+            "reserved": plan.reserved if plan else 0,
+            "dropped": [{"kind": d.kind, "why": d.why} for d in plan.dropped] if plan else [],
+        },
+        "timings": {
+            name: round(value, 4) if isinstance(value, float) else value
+            for name, value in asdict(timings).items()
+            if not name.endswith("_rate")
+        },
+    }
+
+
+def _say_answer(turn: Turn) -> None:
+    say(turn.answer)
+    for number, evidence in enumerate(turn.evidence, 1):
+        say(f"  [{number}] {evidence.name} › {evidence.location or 'beginning'}: {first_line(evidence.text)}")
+    timings = turn.timings
+    say(
+        f"  {timings.prompt_tokens} prompt tokens, {timings.evaluated_tokens} evaluated, first text after"
+        f" {timings.first_token_s:.2f} s, {timings.answer_tokens} tokens at {timings.generation_rate:.0f}/s"
+    )
+
+
+def attribute(args: Namespace, settings: Settings) -> int:
+    """Judge pairs of a sentence and its evidence: how far the evidence carries the sentence."""
+    library = Library(settings)
+    try:
+        model = library.embeddings()
+        for pair in read_lines(args.pairs, "sentence", "evidence"):
+            evidence = Evidence("", "", "", 0, len(str(pair["evidence"])), str(pair["evidence"]), 0.0)
+            judged = attribute_answer(str(pair["sentence"]), [evidence], model)
+            weakest = min(judged, key=lambda sentence: sentence.score) if judged else None
+            line = {"support": weakest.support if weakest else "unsupported", "score": weakest.score if weakest else 0.0}
+            say_json(line) if args.json else say(f"{line['support']:<12} {line['score']:.2f}  {first_line(str(pair['sentence']))}")
+        return DONE
+    finally:
+        library.close()
+
+
+def read_lines(path: Path, *fields: str) -> Iterator[dict[str, Any]]:
+    """The objects of a JSONL file that hold all `fields`; StoreError names the line that does not."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise StoreError(f"The file {path} cannot be read: {exc}. Give a JSONL file in UTF-8.") from exc
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+            missing = [field for field in fields if field not in value]
+        except (ValueError, TypeError) as exc:
+            raise StoreError(f"Line {number} of {path} is no JSON object: {exc}. Correct it and try again.") from exc
+        if missing:
+            raise StoreError(f"Line {number} of {path} lacks {missing[0]!r}. Correct it and try again.")
+        yield value
+
+

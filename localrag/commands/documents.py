@@ -1,0 +1,154 @@
+"""ingest, documents, delete, collections."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from localrag.commands.output import DONE, FAILED, complain, say, say_json
+from localrag.documents.ingest import IngestEvent, Source
+from localrag.documents.sources import find_files, is_address
+from localrag.errors import LocalRagError
+from localrag.library import Library
+from localrag.settings import Settings
+from localrag.types import DocumentRecord
+
+
+def ingest(args: Namespace, settings: Settings) -> int:
+    """Take in files, folders and addresses; a failed one is said and the rest goes in."""
+    started = time.perf_counter()
+    counts: Counter[str] = Counter()
+    chunks = 0
+
+    def report(event: IngestEvent) -> None:
+        nonlocal chunks
+        counts[event.status or ""] += 1
+        chunks += event.chunks
+        line = {
+            "path": event.path,
+            "document": event.document,
+            "status": event.status,
+            "chunks": event.chunks,
+            "error": event.error or None,
+            "seconds": round(event.seconds, 3),
+        }
+        if args.json:
+            say_json(line)
+        else:
+            say(f"{event.status:<10} {event.chunks:>6} chunks  {event.path}{'  ' + event.error if event.error else ''}")
+
+    library = Library(settings)
+    try:
+        library.claim_writing()
+        sources: list[Source] = []
+        for given in args.sources:
+            try:
+                sources += _sources(given)
+            except LocalRagError as exc:
+                report(IngestEvent(given, given, given, status="failed", error=str(exc)))
+        for event in library.ingest(args.collection, sources):
+            if event.status is not None:
+                report(event)
+    finally:
+        library.close()
+    seconds = round(time.perf_counter() - started, 3)
+    if args.json:
+        say_json({"summary": {"files": sum(counts.values()), **counts, "chunks": chunks, "seconds": seconds}})
+    else:
+        parts = ", ".join(f"{count} {status}" for status, count in counts.items()) or "nothing to do"
+        say(f"{sum(counts.values())} documents ({parts}), {chunks} chunks in {seconds} s")
+    return FAILED if counts["failed"] else DONE
+
+
+def _sources(given: str) -> list[Source]:
+    if is_address(given):
+        return [Source(given, address=given)]
+    path = Path(given)
+    if path.is_dir():
+        return [Source(file.name, path=file.absolute()) for file in find_files(path)]
+    return [Source(path.name, path=path.absolute())]
+
+
+def documents(args: Namespace, settings: Settings) -> int:
+    """List a collection's documents, or show one with its text."""
+    library = Library(settings)
+    try:
+        if args.show is not None:
+            return _show(library, args)
+        for record in library.documents(args.collection):
+            if args.json:
+                say_json(_line(record))
+            else:
+                reason = f"  {record.error}" if record.error else ""
+                say(f"{record.status:<10} {record.chunks:>6} chunks  {record.source}{reason}")
+        return DONE
+    finally:
+        library.close()
+
+
+def _show(library: Library, args: Namespace) -> int:
+    record = library.find_document(args.collection, args.show)
+    text = library.ledger.text(record.id)
+    if args.json:
+        say_json({"document": record.source, "text": text, "pages": []})
+    else:
+        say(text)
+    return DONE
+
+
+def _line(record: DocumentRecord) -> dict[str, Any]:
+    return {
+        "document": record.source,
+        "source": record.source,
+        "title": record.title,
+        "type": record.type,
+        "language": record.language,
+        "pages": None,
+        "chunks": record.chunks,
+        "characters": record.characters,
+        "status": record.status,
+        "error": record.error or None,
+        "added": record.added,
+    }
+
+
+def delete(args: Namespace, settings: Settings) -> int:
+    """Take documents out of a collection; the source files stay."""
+    library, status = Library(settings), DONE
+    try:
+        for document in args.documents:
+            try:
+                record = library.delete_document(args.collection, document)
+                line = {"document": record.source, "status": "deleted", "error": None}
+                say_json(line) if args.json else say(f"deleted {record.source} ({record.chunks} chunks); the file itself stays")
+            except LocalRagError as exc:
+                status = FAILED
+                say_json({"document": document, "status": "failed", "error": str(exc)}) if args.json else complain(str(exc))
+        return status
+    finally:
+        library.close()
+
+
+def collections(args: Namespace, settings: Settings) -> int:
+    """List collections, or delete one."""
+    library = Library(settings)
+    try:
+        if args.delete is not None:
+            library.delete_collection(args.delete)
+            say_json({"collection": args.delete, "status": "deleted"}) if args.json else say(f"deleted {args.delete}")
+            return DONE
+        for record in library.collections():
+            line = {
+                "collection": record.name,
+                "documents": record.documents,
+                "chunks": record.chunks,
+                "embedding_model": record.embedding_name,
+                "created": record.created,
+            }
+            say_json(line) if args.json else say(f"{record.name}  {record.documents} documents, {record.chunks} chunks")
+        return DONE
+    finally:
+        library.close()

@@ -1,0 +1,97 @@
+"""An ingestion in the background, with a snapshot a page can draw."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from localrag.documents.ingest import IngestEvent
+from localrag.errors import LocalRagError
+
+
+@dataclass(frozen=True, slots=True)
+class IngestView:
+    """What a page draws: the latest event of every document in order, and how it goes."""
+
+    collection: str
+    total: int
+    events: tuple[IngestEvent, ...]
+    finished: bool
+    cancelled: bool
+    error: str
+    seconds: float
+
+    @property
+    def done(self) -> int:
+        """Documents that are finished."""
+        return sum(event.status is not None for event in self.events)
+
+    @property
+    def current(self) -> IngestEvent | None:
+        """The document at work."""
+        return next((event for event in self.events if event.status is None), None)
+
+    @property
+    def chunks(self) -> int:
+        """Chunks embedded by this job."""
+        return sum(event.done for event in self.events if event.status != "unchanged")
+
+    @property
+    def rate(self) -> float:
+        """Chunks per second so far."""
+        return self.chunks / self.seconds if self.seconds else 0.0
+
+
+class IngestJob:
+    """Drains a generator of events on a thread of its own. Every method may be called from any thread."""
+
+    def __init__(self, collection: str, total: int, run: Callable[[Callable[[], bool]], Iterator[IngestEvent]]) -> None:
+        """`run` gets a function that says whether to stop, and yields events; nothing starts before `start`."""
+        self.collection, self._total, self._run = collection, total, run
+        self._events: dict[str, IngestEvent] = {}
+        self._cancel = threading.Event()
+        self._finished = threading.Event()
+        self._error = ""
+        self._started = time.perf_counter()
+        self._seconds = 0.0
+
+    def start(self) -> None:
+        """Begin, on a new thread."""
+        threading.Thread(target=self._drain, name="ingest", daemon=True).start()
+
+    def cancel(self) -> None:
+        """Stop before the next piece of work; finished documents stay in, the one at hand is left as it was."""
+        self._cancel.set()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for the end; False when the time ran out first."""
+        return self._finished.wait(timeout_s)
+
+    @property
+    def finished(self) -> bool:
+        return self._finished.is_set()
+
+    def snapshot(self) -> IngestView:
+        """How it stands now."""
+        seconds = self._seconds or time.perf_counter() - self._started
+        return IngestView(
+            self.collection,
+            self._total,
+            tuple(self._events.copy().values()),
+            self.finished,
+            self._cancel.is_set(),
+            self._error,
+            seconds,
+        )
+
+    def _drain(self) -> None:
+        try:
+            for event in self._run(self._cancel.is_set):
+                self._events[event.document] = event
+        except LocalRagError as exc:
+            self._error = str(exc)
+        finally:
+            self._seconds = time.perf_counter() - self._started
+            self._finished.set()

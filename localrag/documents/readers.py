@@ -1,0 +1,53 @@
+"""The front door: bytes of any file to a document, recognised by content. Another format is one module and one line here."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from localrag.documents import html_reader, markdown_reader, text_reader
+from localrag.documents.kinds import unreadable_kind
+from localrag.documents.raw import RawDocument
+from localrag.errors import DocumentError
+from localrag.settings import DocumentSettings
+from localrag.types import ParsedDocument
+
+BYTES_PER_MB = 1_000_000
+
+
+class Reader(Protocol):
+    """A module that reads one format."""
+
+    @property
+    def TYPE(self) -> str: ...  # noqa: N802  a module constant
+
+    def recognises(self, raw: RawDocument) -> bool:
+        """Whether the content is of this format; cheap, and no reliance on the name alone."""
+
+    def read(self, raw: RawDocument) -> ParsedDocument:
+        """The document's text and marks; DocumentError when it is damaged."""
+
+
+# The first that recognises the content reads it, so plain text stands last.
+READERS: tuple[Reader, ...] = (html_reader, markdown_reader, text_reader)
+
+
+def read_document(data: bytes, name: str, settings: DocumentSettings, declared_type: str = "") -> ParsedDocument:
+    """Read a document: HTML, Markdown or plain text, told apart by content; the name only hints at Markdown or text.
+
+    `name` is a file name, path or address. `declared_type` is what the carrier says, such as "text/html; charset=euc-kr".
+    A document without any text is no error: ask `raw.has_text`.
+    Raises:
+        DocumentError: too large, a kind that is not read, binary, or damaged.
+    """
+    if len(data) > settings.max_document_mb * BYTES_PER_MB:
+        raise DocumentError(
+            f"{name} has {len(data) / BYTES_PER_MB:.1f} MB, more than the {settings.max_document_mb} MB that are read. "
+            "Raise max_document_mb or split the file."
+        )
+    if kind := unreadable_kind(data):
+        raise DocumentError(
+            f"{name} is {kind}, which this version does not read yet. Save it as text, Markdown or HTML and add it again."
+        )
+    raw = RawDocument(data, name, declared_type)
+    reader = next(reader for reader in READERS if reader.recognises(raw))
+    return reader.read(raw)

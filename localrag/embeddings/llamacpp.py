@@ -1,0 +1,114 @@
+"""Any GGUF embedding model, through llama.cpp: one-thread workers for documents, a context of its own for questions."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from localrag.embeddings.base import EmbeddingModel, Vectors, unit
+from localrag.embeddings.llama_embedder import LlamaEmbedder
+from localrag.embeddings.prefixes import prefixes
+from localrag.errors import EmbeddingError
+from localrag.models.devices import cpu_threads
+from localrag.models.gguf_file import read_gguf
+from localrag.models.identity import fingerprint
+from localrag.models.llama_library import Model
+
+LOWEST_PRIORITY = 19
+TEXTS_PER_TASK = 16
+
+
+class LlamaCppEmbeddings(EmbeddingModel):
+    """Two one-thread workers embed faster than one two-thread context, and leave the answer's threads alone."""
+
+    def __init__(self, path: Path, workers: int = 0) -> None:
+        """Load the model; `workers` threads embed documents, 0 for one a core.
+
+        Raises:
+            ModelFileError, ModelLoadError: the file cannot be used.
+            EmbeddingError: it is no model for embeddings.
+        """
+        header = read_gguf(path)
+        self.name = header.name or path.stem
+        self.identity = f"gguf:{fingerprint(path)}"
+        self.question_prefix, self.document_prefix = prefixes(f"{self.name} {path.stem}")
+        self._model = Model(path)
+        self.dimension = self._model.n_embd
+        self._workers = workers or cpu_threads()
+        self._has_pooling = bool(header.pooling)
+        self._idle: queue.SimpleQueue[LlamaEmbedder] = queue.SimpleQueue()
+        self._embedders: list[LlamaEmbedder] = []
+        self._pool = ThreadPoolExecutor(self._workers, "embed", initializer=_step_back)
+        self._question_lock = threading.Lock()
+        self._documents_lock = threading.Lock()
+        self._question = LlamaEmbedder(self._model, 1, self._has_pooling)
+
+    def embed_question(self, text: str) -> Vectors:
+        with self._question_lock:
+            return self._embed(self._question, self.question_prefix + text)
+
+    def embed_sentences(self, texts: list[str]) -> Vectors:
+        with self._question_lock:
+            return self._embed_task(self._question, [self.document_prefix + text for text in texts])
+
+    def embed_texts(self, texts: list[str]) -> Vectors:
+        with self._documents_lock:
+            self._start_workers()
+            # Like lengths together waste no part of an evaluation; the longest first leave no worker behind at the end.
+            order = sorted(range(len(texts)), key=lambda index: -len(texts[index]))
+            tasks = [order[at : at + TEXTS_PER_TASK] for at in range(0, len(order), TEXTS_PER_TASK)]
+            rows = np.empty((len(texts), self.dimension), np.float32)
+
+            def work(task: list[int]) -> None:
+                embedder = self._idle.get()
+                try:
+                    rows[task] = self._embed_task(embedder, [self.document_prefix + texts[index] for index in task])
+                finally:
+                    self._idle.put(embedder)
+
+            list(self._pool.map(work, tasks))
+            return rows
+
+    def _start_workers(self) -> None:
+        while len(self._embedders) < self._workers:
+            embedder = LlamaEmbedder(self._model, 1, self._has_pooling)
+            self._embedders.append(embedder)
+            self._idle.put(embedder)
+
+    def _embed_task(self, embedder: LlamaEmbedder, texts: list[str]) -> Vectors:
+        pieces = [embedder.pieces(text) for text in texts]
+        vectors = embedder.embed([tokens for text_pieces in pieces for tokens in text_pieces])
+        if len(vectors) == len(texts):
+            return vectors
+        rows, at = np.empty((len(texts), self.dimension), np.float32), 0
+        for index, text_pieces in enumerate(pieces):
+            weights = np.array([len(tokens) for tokens in text_pieces], np.float32)
+            rows[index] = weights @ vectors[at : at + len(text_pieces)]
+            at += len(text_pieces)
+        return unit(rows)
+
+    def _embed(self, embedder: LlamaEmbedder, text: str) -> Vectors:
+        row: Vectors = self._embed_task(embedder, [text])[0]
+        if not np.isfinite(row).all():
+            raise EmbeddingError(f"{self._model.path} gave no usable vector. Choose another embedding model.")
+        return row
+
+    def close(self) -> None:
+        """Wait for running work, then free the contexts and the model."""
+        with self._documents_lock, self._question_lock:
+            self._pool.shutdown()
+            for embedder in (*self._embedders, self._question):
+                embedder.close()
+            self._embedders.clear()
+            self._model.close()
+
+
+def _step_back() -> None:
+    """Run this worker at the lowest priority: two of them cut a streaming answer to a twentieth otherwise."""
+    if hasattr(os, "setpriority") and os.uname().sysname == "Linux":  # elsewhere a priority belongs to the whole process
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)

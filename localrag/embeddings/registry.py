@@ -1,0 +1,27 @@
+"""Which embedding backends there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from localrag.embeddings.base import EmbeddingModel
+from localrag.settings import DocumentSettings
+
+
+def load_embeddings(settings: DocumentSettings, path: Path) -> EmbeddingModel:
+    """Load the embedding model at `path` with the backend the settings name.
+
+    Raises:
+        ModelFileError, ModelLoadError, EmbeddingError: it cannot be used, and why.
+    """
+    if settings.embeddings == "fake":
+        from localrag.embeddings.fake import FakeEmbeddings
+
+        return FakeEmbeddings()
+    if settings.embeddings == "gpt4all":
+        from localrag.embeddings.gpt4all import GPT4AllEmbeddings
+
+        return GPT4AllEmbeddings(path, settings.embedding_workers)
+    from localrag.embeddings.llamacpp import LlamaCppEmbeddings
+
+    return LlamaCppEmbeddings(path, settings.embedding_workers)

@@ -1,0 +1,267 @@
+"""The one object the pages and the command line hold: settings, collections, search, answers, the model."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from localrag.chat.answering import Answering
+from localrag.chat.follow_up import standalone
+from localrag.chat.jobs import AnswerJob, AnswerView
+from localrag.chat.store import ConversationStore
+from localrag.documents.ingest import Source
+from localrag.documents.jobs import IngestJob
+from localrag.documents.ledger import now
+from localrag.errors import LocalRagError, ModelFileError, PromptError
+from localrag.library import Library
+from localrag.llms.base import LoadedModel
+from localrag.llms.registry import check_model
+from localrag.llms.worker import ModelState, ModelWorker
+from localrag.models.catalogue import ModelEntry, list_models
+from localrag.models.starter import starter_chat
+from localrag.prompts.hub import prompt
+from localrag.settings import FIELD_GROUP, ModelSettings, Settings, save_applied
+from localrag.types import Conversation, Evidence, Timings, Turn
+
+FINISHED_KEPT = 100
+MAX_QUEUED = 50
+MAX_QUESTION_CHARS = 20_000
+
+
+class Engine:
+    """One per process, shared by every browser session. Every method may be called from any thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open the data directory; nothing large is loaded until it is needed.
+
+        Raises:
+            StoreError: the data directory cannot be used.
+        """
+        self.settings = settings
+        self.library = Library(settings)
+        self.store = ConversationStore(settings.data_dir / "conversations.sqlite")
+        self._worker = ModelWorker()
+        self._lock = threading.RLock()
+        self._answers: dict[str, AnswerJob] = {}
+        self._running: AnswerJob | None = None
+        self._ingest: IngestJob | None = None
+
+    # Model
+
+    @property
+    def model_state(self) -> ModelState:
+        """What the chat model is doing."""
+        return self._worker.state
+
+    def models(self) -> list[ModelEntry]:
+        """The GGUF files in the models folder."""
+        return list_models(self.settings.models_dir)
+
+    def model_settings(self, settings: Settings | None = None) -> ModelSettings:
+        """The model's settings with the path filled in: the starter model when none is chosen.
+
+        Raises:
+            ModelFileError: none is chosen and the starter model is not there.
+        """
+        chosen = settings or self.settings
+        if chosen.model.model_path is not None or chosen.model.llm == "fake":
+            return chosen.model
+        return chosen.model.model_copy(update={"model_path": starter_chat(chosen.models_dir)})
+
+    def start_model(self, wait: bool = False) -> None:
+        """Load the model of the settings, in the background unless `wait`; `model_state` tells how it went.
+
+        Raises:
+            ModelFileError, ModelLoadError: with `wait`, when it cannot be used.
+        """
+        self._load(self.model_settings(), wait)
+
+    def apply(self, values: dict[str, Any], wait: bool = False) -> bool:
+        """Take new settings into use and keep them. Returns whether the model is being loaded anew.
+
+        Settings of the answer take effect at once. Settings of the model are checked first; if the load then fails,
+        the model before is used again and these settings are not kept.
+        Raises:
+            SettingsError, ModelFileError, ModelLoadError: nothing was changed.
+        """
+        changed = self.settings.with_values(values, "the Model page")
+        load_values = {name: value for name, value in values.items() if FIELD_GROUP[name] == "model"}
+        other_values = {name: value for name, value in values.items() if name not in load_values}
+        reload = changed.model != self.settings.model or self.model_state.status != "ready"
+        if reload:
+            check_model(self.model_settings(changed))
+        if other_values:
+            save_applied(self.settings.data_dir, other_values)
+            self.settings = self.settings.with_values(other_values, "the Model page")
+            self.library.settings = self.settings
+        if reload:
+            self._load(self.model_settings(changed), wait, load_values)
+        return reload
+
+    def _load(self, model: ModelSettings, wait: bool, keep: dict[str, Any] | None = None) -> None:
+        finished = threading.Event()
+        failure: list[LocalRagError] = []
+
+        def then(error: LocalRagError | None) -> None:
+            if error is not None:
+                failure.append(error)
+            elif keep:
+                self.settings = self.settings.with_values(keep, "the Model page")
+                self.library.settings = self.settings
+                save_applied(self.settings.data_dir, keep)
+            finished.set()
+
+        self._worker.load(model, then)
+        if wait:
+            finished.wait()
+            if failure:
+                raise failure[0]
+
+    # Answers
+
+    def ask(
+        self, conversation_id: str, question: str, evidence: Sequence[Evidence] | None = None, overrides: dict[str, Any] | None = None
+    ) -> AnswerJob:
+        """Find the evidence now, on this thread, and queue the answer; returns as soon as the evidence is there.
+
+        `overrides` are settings for this answer alone, by flat name.
+        Raises:
+            LocalRagError: the question is empty, or its collection cannot be searched; nothing is queued.
+        """
+        started = time.perf_counter()
+        question = question.strip()
+        if not question:
+            raise PromptError("The question is empty. Write what you want to know.")
+        if len(question) > MAX_QUESTION_CHARS:
+            raise PromptError(f"The question has {len(question)} characters, {MAX_QUESTION_CHARS} are allowed. Shorten it.")
+        conversation = self.store.get(conversation_id)
+        settings = self.settings.with_values(overrides or {}, "this question")
+        searched = 0.0
+        found = tuple(evidence or ())
+        if conversation.collection and evidence is None:
+            result = self.library.search(conversation.collection, standalone(question, conversation.turns), settings.retrieval.k)
+            found, searched = result.evidence, result.seconds
+        turn = Turn(uuid.uuid4().hex, question, "", found, timings=Timings(search_s=searched), asked=now())
+        hub = None if settings.answer.prompt == "chat" else prompt(settings.answer.prompt, settings.data_dir / "prompts")
+        embeddings = self.library.embeddings() if conversation.collection else None
+        answering = Answering(self.store, settings.answer, tuple(conversation.turns), embeddings, hub)
+        job = AnswerJob(conversation_id, turn, started)
+        with self._lock:
+            waiting = sum(not other.finished for other in self._answers.values())
+            current = self._answers.get(conversation_id)
+            if current is not None and not current.finished:
+                raise PromptError("This conversation's last answer is not finished. Wait for it, or stop it first.")
+            if waiting >= MAX_QUEUED:
+                raise PromptError(f"{waiting} answers are waiting already. Ask again in a moment.")
+            self.store.save_turn(conversation_id, turn)
+            self._answers.pop(conversation_id, None)
+            self._answers[conversation_id] = job
+            self._forget_old()
+        self._worker.submit(lambda model: self._answer(job, answering, model))
+        return job
+
+    def _answer(self, job: AnswerJob, answering: Answering, model: LoadedModel | None) -> None:
+        with self._lock:
+            if not job.cancel_requested.is_set():
+                self._running = job
+                if model is not None:
+                    model.reset_cancel()
+        if self._running is job:
+            answering.run(job, model)
+            self._running = None
+        else:
+            turn = job.update(timings=replace(job.turn.timings, finish="cancelled", total_s=job.elapsed()))
+            self.store.save_turn(job.conversation_id, turn)
+            job.update("done")
+
+    def answer(self, conversation_id: str) -> AnswerView | None:
+        """The latest answer of a conversation as it stands, with how many come before it; None when none was asked here."""
+        with self._lock:
+            job = self._answers.get(conversation_id)
+            if job is None:
+                return None
+            jobs = list(self._answers.values())
+            ahead = sum(not other.finished for other in jobs[: jobs.index(job)]) if job.state == "queued" else 0
+            return AnswerView(job.state, job.turn, ahead)
+
+    def stop(self, conversation_id: str) -> None:
+        """Stop a conversation's answer, or take its question out of the queue; what was written stays."""
+        with self._lock:
+            job = self._answers.get(conversation_id)
+            if job is None or job.finished:
+                return
+            job.cancel_requested.set()
+            if self._running is job:
+                self._worker.cancel()
+
+    def _forget_old(self) -> None:
+        finished = [key for key, job in self._answers.items() if job.finished]
+        for key in finished[: max(0, len(finished) - FINISHED_KEPT)]:
+            del self._answers[key]
+
+    # Conversations
+
+    def new_conversation(self, collection: str) -> str:
+        """Start a conversation about a collection (empty: without documents); returns its id."""
+        return self.store.create(collection)
+
+    def conversation(self, conversation_id: str) -> Conversation:
+        """A conversation with its turns."""
+        return self.store.get(conversation_id)
+
+    def delete_conversation(self, conversation_id: str) -> None:
+        """Stop its answer and forget the conversation."""
+        self.stop(conversation_id)
+        self.store.delete(conversation_id)
+
+    # Documents
+
+    def start_ingest(self, collection: str, sources: Sequence[Source]) -> IngestJob:
+        """Take documents in, in the background; one such job at a time.
+
+        Raises:
+            BusyError: another process is writing, or the last job is not finished.
+        """
+        with self._lock:
+            if self._ingest is not None and not self._ingest.finished:
+                raise PromptError("Documents are still going in. Wait for them, or cancel first.")
+            self.library.claim_writing()
+            chosen = list(sources)
+            self._ingest = IngestJob(collection, len(chosen), lambda stop: self.library.ingest(collection, chosen, stop))
+            self._ingest.start()
+            return self._ingest
+
+    @property
+    def ingest_job(self) -> IngestJob | None:
+        """The latest ingestion of this process."""
+        return self._ingest
+
+    def close(self) -> None:
+        """Stop everything and free the memory."""
+        if self._ingest is not None:
+            self._ingest.cancel()
+            self._ingest.wait(60)
+        self._worker.close()
+        self.library.close()
+        self.store.close()
+
+
+def open_engine(settings: Settings) -> Engine:
+    """Open the engine and begin loading the model, if there is one."""
+    engine = Engine(settings)
+    try:
+        engine.start_model()
+    except ModelFileError:
+        return engine  # no starter model yet: the Model page says what to do
+    return engine
+
+
+def sources_for(paths: Sequence[Path], addresses: Sequence[str]) -> list[Source]:
+    """Files and addresses as sources."""
+    files = [Source(path.name, path=path.absolute()) for path in paths]
+    return files + [Source(address, address=address) for address in addresses]

@@ -1,0 +1,178 @@
+"""The documents of one data directory: collections, ingestion, search, deletion; one process writes at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from localrag.documents.ingest import IngestEvent, Ingestion, Source
+from localrag.documents.ledger import CollectionRecord, Ledger
+from localrag.embeddings.base import EmbeddingModel
+from localrag.embeddings.registry import load_embeddings
+from localrag.errors import BusyError, StoreError
+from localrag.models.starter import starter_embedding
+from localrag.retrieval.retriever import EvidenceRetriever
+from localrag.retrieval.search import search
+from localrag.settings import Settings
+from localrag.types import DocumentRecord, SearchResult
+
+if TYPE_CHECKING:  # chromadb takes a second to import
+    from localrag.retrieval.vectors import VectorIndex
+
+MAX_NAME_CHARS = 80
+
+
+class Library:
+    """Every method may be called from any thread. Reading works beside another process; writing claims the directory."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open the ledger; Chroma and the embedding model are opened when they are first needed."""
+        self.settings = settings
+        self.ledger = Ledger(settings.data_dir / "ledger.sqlite")
+        self._lock = threading.RLock()
+        self._embeddings: EmbeddingModel | None = None
+        self._index: VectorIndex | None = None
+        self._writing = FileLock(settings.data_dir / "write.lock", timeout=0, thread_local=False)
+
+    def claim_writing(self) -> None:
+        """Become the one process that writes here, until `close`.
+
+        Raises:
+            BusyError: another process is.
+        """
+        with self._lock:
+            if self._writing.is_locked:
+                return
+            try:
+                self._writing.acquire()
+            except Timeout as exc:
+                raise BusyError(
+                    f"LocalRAG is already running with the data in {self.settings.data_dir}."
+                    " Make this change in the running app, or stop it first."
+                ) from exc
+
+    def embeddings(self) -> EmbeddingModel:
+        """The embedding model of the settings, loaded at the first call.
+
+        Raises:
+            ModelFileError, ModelLoadError, EmbeddingError: it cannot be used.
+        """
+        with self._lock:
+            if self._embeddings is None:
+                documents = self.settings.documents
+                path = documents.embedding_path or Path()
+                if documents.embedding_path is None and documents.embeddings != "fake":
+                    path = starter_embedding(self.settings.models_dir)
+                self._embeddings = load_embeddings(documents, path)
+            return self._embeddings
+
+    def index(self) -> VectorIndex:
+        """The vector database, opened at the first call."""
+        with self._lock:
+            if self._index is None:
+                from localrag.retrieval.vectors import VectorIndex
+
+                self._index = VectorIndex(self.settings.data_dir / "chroma")
+            return self._index
+
+    def collections(self) -> list[CollectionRecord]:
+        """All collections by name."""
+        return self.ledger.collections()
+
+    def collection(self, name: str) -> CollectionRecord:
+        """A collection by name; StoreError when there is none."""
+        record = self.ledger.collection(name)
+        if record is None:
+            known = ", ".join(c.name for c in self.ledger.collections()) or "none yet"
+            raise StoreError(f"There is no collection named {name} (there are: {known}). Add documents to it first.")
+        return record
+
+    def create_collection(self, name: str) -> CollectionRecord:
+        """The collection of that name, made when missing, for the embedding model of the settings.
+
+        Raises:
+            StoreError: the name is empty or too long, or the collection belongs to another embedding model.
+        """
+        name = " ".join(name.split())
+        if not name or len(name) > MAX_NAME_CHARS:
+            raise StoreError(f"A collection's name has 1 to {MAX_NAME_CHARS} characters, this one {len(name)}. Choose another.")
+        self.claim_writing()
+        model = self.embeddings()
+        with self._lock:
+            record = self.ledger.collection(name)
+            if record is None:
+                record = self.ledger.add_collection(name, model.identity, model.name, model.dimension)
+        self.index().collection(record.id, model)
+        return record
+
+    def delete_collection(self, name: str) -> None:
+        """Forget a collection: its vectors, its documents' texts, its entries in the ledger. Source files stay."""
+        record = self.collection(name)
+        self.claim_writing()
+        self.ledger.delete_collection(record.id)
+        self.index().drop(record.id)
+
+    def ingest(
+        self, collection: str, sources: list[Source], cancelled: Callable[[], bool] = lambda: False
+    ) -> Iterator[IngestEvent]:
+        """Take documents in, one event after the other; the collection is made when missing."""
+        record = self.create_collection(collection)
+        model, index = self.embeddings(), self.index()
+        ingestion = Ingestion(
+            record,
+            self.ledger,
+            model,
+            self.settings,
+            lambda ids, vectors: index.put(record.id, model, ids, vectors),
+            lambda ids: index.remove(record.id, ids),
+            cancelled,
+        )
+        yield from ingestion.run(sources)
+
+    def documents(self, collection: str) -> list[DocumentRecord]:
+        """The documents of a collection, newest first."""
+        return self.ledger.documents(self.collection(collection).id)
+
+    def find_document(self, collection: str, document: str) -> DocumentRecord:
+        """A document by its source, name or id; StoreError when there is none, or several of that name."""
+        records = self.documents(collection)
+        wanted = {document, str(Path(document).absolute())}
+        found = [r for r in records if r.id == document or r.source in wanted] or [r for r in records if r.name == document]
+        if len(found) != 1:
+            count = f"{len(found)} documents are" if found else "no document is"
+            raise StoreError(f"In the collection {collection} {count} named {document}. `documents` lists their sources.")
+        return found[0]
+
+    def delete_document(self, collection: str, document: str) -> DocumentRecord:
+        """Take a document out of a collection: its text, chunks and vectors. The source file stays."""
+        record = self.find_document(collection, document)
+        home = self.collection(collection)
+        self.claim_writing()
+        self.ledger.delete_document(home.id, record.id)
+        self.index().remove(home.id, self.ledger.unfinished(home.id))
+        self.ledger.settle(home.id)
+        return record
+
+    def search(self, collection: str, question: str, k: int | None = None, budget_chars: int | None = None) -> SearchResult:
+        """Find evidence: see `retrieval.search`. Without `k` and budget: as many passages as the settings say."""
+        record = self.collection(collection)
+        if k is None and budget_chars is None:
+            k = self.settings.retrieval.k
+        return search(question, record, self.ledger, self.index(), self.embeddings(), k, budget_chars)
+
+    def retriever(self, collection: str) -> EvidenceRetriever:
+        """The search as a LangChain retriever."""
+        return EvidenceRetriever(find=lambda question: self.search(collection, question))
+
+    def close(self) -> None:
+        """Free the embedding model, close the files, let another process write."""
+        with self._lock:
+            if self._embeddings is not None:
+                self._embeddings.close()
+                self._embeddings = None
+            self.ledger.close()
+            self._writing.release()

@@ -1,0 +1,96 @@
+"""What a chat model is to the rest of the house. One file beside this one per backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from langchain_core.language_models import BaseChatModel
+
+from localrag.settings import AnswerSettings
+from localrag.types import FinishReason
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A bit of streamed answer. `token` is None for text that was held back and comes out at the end."""
+
+    text: str
+    token: int | None = None
+
+
+@dataclass(slots=True)
+class GenerationStats:
+    """Filled while an answer is made. Seconds; `reused` prompt tokens were already in the KV cache."""
+
+    prompt_tokens: int = 0
+    reused: int = 0
+    prefill_s: float = 0.0
+    answer_tokens: int = 0
+    generation_s: float = 0.0
+    finish: FinishReason | None = None
+
+    @property
+    def evaluated(self) -> int:
+        """Prompt tokens that had to be evaluated."""
+        return self.prompt_tokens - self.reused
+
+    @property
+    def prefill_rate(self) -> float:
+        """Prompt tokens evaluated per second."""
+        return self.evaluated / self.prefill_s if self.prefill_s else 0.0
+
+    @property
+    def generation_rate(self) -> float:
+        """Answer tokens per second, after the first (which falls out of the prompt's evaluation)."""
+        return (self.answer_tokens - 1) / self.generation_s if self.generation_s and self.answer_tokens > 1 else 0.0
+
+
+class PromptFormat(Protocol):
+    """Turns roles and texts into tokens; what the prompt plan needs of a model."""
+
+    n_ctx: int
+    stop: tuple[str, ...]
+
+    def parts(self, roles: Sequence[str]) -> list[str | int]:
+        """Template texts (str) and message indices (int), in prompt order."""
+        ...
+
+    def tokenize(self, text: str, *, special: bool = False) -> list[int]:
+        """Token ids; control tokens only for `special` text, which is never a document's or a user's."""
+        ...
+
+    def bos_tokens(self, first: Sequence[int]) -> list[int]:
+        """What must stand before a prompt that begins with these tokens."""
+        ...
+
+
+class LoadedModel(PromptFormat, Protocol):
+    """A model in memory. Only one thread may call `generate`; `cancel` may be called from any."""
+
+    name: str
+    model_id: str
+    llm: BaseChatModel
+
+    def generate(
+        self, tokens: Sequence[int], settings: AnswerSettings, stop: Sequence[str], stats: GenerationStats
+    ) -> Iterator[Piece]:
+        """Evaluate the prompt and stream the answer, filling `stats`.
+
+        Raises:
+            GenerationError: the prompt does not fit or the model failed.
+        """
+        ...
+
+    def cancel(self) -> None:
+        """End the running `generate` within 100 ms, during prompt evaluation too."""
+        ...
+
+    def reset_cancel(self) -> None:
+        """Forget an earlier `cancel`; called before an answer becomes stoppable."""
+        ...
+
+    def close(self) -> None:
+        """Free the memory."""
+        ...

@@ -1,0 +1,195 @@
+"""A llama.cpp context that evaluates only what is new: prompt in as tokens, text out, stoppable at any moment."""
+
+from __future__ import annotations
+
+import codecs
+import ctypes
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+from localrag.errors import GenerationError, ModelLoadError
+from localrag.llms.base import GenerationStats, Piece
+from localrag.llms.stop_text import StopText
+from localrag.models.devices import cpu_threads
+from localrag.models.llama_library import Model, last_complaint
+from localrag.settings import AnswerSettings, ModelSettings
+
+MAX_UBATCH = 512  # llama.cpp's default; larger micro-batches cost compute memory and gain nothing on a CPU
+DECODE_ABORTED = 2
+PENALTY_LAST_N = 64
+
+
+class LlamaContext:
+    """One sequence of tokens in a KV cache. One caller at a time: `generate` holds a lock while it runs."""
+
+    def __init__(self, model: Model, settings: ModelSettings) -> None:
+        """Allocate the KV cache and compute buffers.
+
+        RoPE parameters stay untouched, so the file's own apply.
+        Raises:
+            ModelLoadError: llama.cpp could not create the context.
+        """
+        self.model, self.lib = model, model.lib
+        self.n_threads = settings.n_threads or cpu_threads()
+        params = self.lib.llama_context_default_params()
+        params.n_ctx = settings.n_ctx or model.n_ctx_train
+        params.n_batch = min(settings.n_batch, params.n_ctx)
+        params.n_ubatch = min(params.n_batch, MAX_UBATCH)
+        params.n_threads = params.n_threads_batch = self.n_threads
+        params.flash_attn_type = 1 if settings.flash_attn else 0
+        self.pointer = self.lib.llama_init_from_model(model.pointer, params)
+        if not self.pointer:
+            reason = last_complaint() or "not enough memory"
+            raise ModelLoadError(f"No context of n_ctx = {params.n_ctx} could be made: {reason}. Choose a smaller n_ctx.")
+        self.n_ctx = int(self.lib.llama_n_ctx(self.pointer))
+        self.n_batch = int(params.n_batch)
+        self._memory = self.lib.llama_get_memory(self.pointer)
+        self._evaluated: list[int] = []
+        self._lock = threading.Lock()
+        self._abort_flag = ctypes.create_string_buffer(2)
+        self._install_abort()
+
+    def _install_abort(self) -> None:
+        # llama.cpp asks this callback after every graph node, hundreds of times a token. A Python callback would take
+        # the interpreter lock each time; libc's strlen reads our flag natively: "" is 0 (go on), one byte is 1 (stop).
+        strlen = ctypes.cast(ctypes.CDLL(None).strlen, ctypes.c_void_p).value
+        self._abort_callback = self.lib.ggml_abort_callback(strlen)
+        self.lib.llama_set_abort_callback(self.pointer, self._abort_callback, ctypes.addressof(self._abort_flag))
+
+    def cancel(self) -> None:
+        """Stop the running `generate`; callable from any thread. A cancel before it starts ends it at once."""
+        self._abort_flag[0] = b"\x01"
+
+    @property
+    def cancelled(self) -> bool:
+        return self._abort_flag[0] != b"\0"
+
+    def reset_cancel(self) -> None:
+        """Forget an earlier `cancel`; called by the owner of the next answer before it becomes stoppable."""
+        self._abort_flag[0] = b"\0"
+
+    def generate(
+        self, tokens: Sequence[int], settings: AnswerSettings, stop: Sequence[str], stats: GenerationStats
+    ) -> Iterator[Piece]:
+        """Evaluate the prompt from its first new token on, then stream the answer.
+
+        Raises:
+            GenerationError: the prompt leaves no room in the window, or llama.cpp failed.
+        """
+        with self._lock:
+            if len(tokens) >= self.n_ctx:
+                raise GenerationError(
+                    f"The prompt has {len(tokens)} tokens, the window {self.n_ctx}. Raise n_ctx or ask with fewer passages."
+                )
+            sampler = self._sampler(settings)
+            try:
+                stats.prompt_tokens = len(tokens)
+                started = time.perf_counter()
+                if self._prefill(tokens, stats):
+                    yield from self._stream(sampler, settings, StopText(stop), stats, started)
+                else:
+                    stats.prefill_s = time.perf_counter() - started
+                    stats.finish = "cancelled"
+            finally:
+                self.lib.llama_sampler_free(sampler)
+
+    def _prefill(self, tokens: Sequence[int], stats: GenerationStats) -> bool:
+        """Bring the cache to exactly these tokens; False when cancelled on the way."""
+        keep = 0
+        for old, new in zip(self._evaluated, tokens, strict=False):
+            if old != new:
+                break
+            keep += 1
+        keep = min(keep, len(tokens) - 1)  # the last token is always evaluated: its logits start the answer
+        if not self._forget_from(keep):
+            keep = 0
+        stats.reused = keep
+        for start in range(keep, len(tokens), self.n_batch):
+            if not self._decode(tokens[start : start + self.n_batch]):
+                stats.prompt_tokens = len(self._evaluated)
+                return False
+        return True
+
+    def _stream(
+        self, sampler: object, settings: AnswerSettings, stops: StopText, stats: GenerationStats, started: float
+    ) -> Iterator[Piece]:
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        stats.finish = "length"
+        first = 0.0
+        while stats.answer_tokens < settings.max_tokens:
+            token = int(self.lib.llama_sampler_sample(sampler, self.pointer, -1))
+            now = time.perf_counter()
+            if not first:
+                first, stats.prefill_s = now, now - started
+            stats.generation_s = now - first
+            if self.model.is_end(token):
+                stats.finish = "stop"
+                break
+            stats.answer_tokens += 1
+            text = stops.feed(decoder.decode(self.model.piece(token)))
+            yield Piece(text, token)
+            if stops.hit:
+                stats.finish = "stop"
+                return
+            if self.cancelled or (len(self._evaluated) < self.n_ctx and not self._decode([token])):
+                stats.finish = "cancelled"
+                break
+            if len(self._evaluated) >= self.n_ctx:
+                break
+        rest = stops.feed(decoder.decode(b"", final=True)) + stops.rest()
+        if rest:
+            yield Piece(rest)
+
+    def _decode(self, tokens: Sequence[int]) -> bool:
+        """Evaluate some tokens; False when aborted, with the cache as it was before."""
+        array = (ctypes.c_int32 * len(tokens))(*tokens)
+        status = self.lib.llama_decode(self.pointer, self.lib.llama_batch_get_one(array, len(tokens)))
+        if status == 0:
+            self._evaluated.extend(tokens)
+            return True
+        self._forget_from(len(self._evaluated))
+        if status == DECODE_ABORTED or self.cancelled:
+            return False
+        raise GenerationError(f"llama.cpp stopped with status {status}: {last_complaint() or 'no reason given'}. Ask again.")
+
+    def _forget_from(self, keep: int) -> bool:
+        """Drop cached tokens from position `keep` on; False when this kind of cache can only be emptied."""
+        partial = bool(self.lib.llama_memory_seq_rm(self._memory, 0, keep, -1))
+        if not partial:
+            self.lib.llama_memory_clear(self._memory, True)
+        self._evaluated = list(self._evaluated[: keep if partial else 0])
+        return partial
+
+    def _sampler(self, settings: AnswerSettings) -> object:
+        """llama.cpp's sampler chain in its usual order: penalties, top-k, top-p, min-p, temperature, draw.
+
+        Only tokens of the answer are penalised: words of the evidence must stay easy to quote.
+        """
+        lib = self.lib
+        chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+
+        def add(sampler: object) -> None:
+            lib.llama_sampler_chain_add(chain, sampler)
+
+        if settings.repeat_penalty > 1.0:
+            n_vocab = lib.llama_vocab_n_tokens(self.model.vocab)
+            add(lib.llama_sampler_init_penalties(n_vocab, PENALTY_LAST_N, settings.repeat_penalty, 0.0, 0.0))
+        if settings.temperature <= 0.0:
+            add(lib.llama_sampler_init_greedy())
+            return chain
+        if settings.top_k:
+            add(lib.llama_sampler_init_top_k(settings.top_k))
+        add(lib.llama_sampler_init_top_p(settings.top_p, 1))
+        add(lib.llama_sampler_init_min_p(settings.min_p, 1))
+        add(lib.llama_sampler_init_temp(settings.temperature))
+        seed = settings.seed if settings.seed >= 0 else 0xFFFFFFFF  # LLAMA_DEFAULT_SEED: a random one
+        add(lib.llama_sampler_init_dist(seed))
+        return chain
+
+    def close(self) -> None:
+        """Free the KV cache and buffers; waits for a running answer to end."""
+        with self._lock:
+            if self.pointer:
+                self.lib.llama_free(self.pointer)
+                self.pointer = None

@@ -1,0 +1,33 @@
+"""Which chat backends there are."""
+
+from __future__ import annotations
+
+from localrag.llms.base import LoadedModel
+from localrag.settings import ModelSettings
+
+
+def check_model(settings: ModelSettings) -> None:
+    """A cheap look at the model the settings name, before anything is unloaded.
+
+    Raises:
+        ModelFileError, ModelLoadError: it cannot be used, and why.
+    """
+    if settings.llm == "llamacpp":
+        from localrag.llms import llamacpp
+
+        llamacpp.check(settings)
+
+
+def load_model(settings: ModelSettings) -> LoadedModel:
+    """Load the model the settings name (`model_path` resolved); slow.
+
+    Raises:
+        ModelFileError, ModelLoadError: it cannot be used, and why; nothing stays in memory.
+    """
+    if settings.llm == "fake":
+        from localrag.llms import fake
+
+        return fake.build(settings)
+    from localrag.llms import llamacpp
+
+    return llamacpp.build(settings)

@@ -1,0 +1,99 @@
+"""The one thread that owns the chat model: a FIFO queue of tasks, and the model swapped between two of them."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from localrag.errors import LocalRagError, ModelLoadError
+from localrag.llms.base import LoadedModel
+from localrag.llms.registry import load_model
+from localrag.settings import ModelSettings
+
+logger = logging.getLogger(__name__)
+
+Task = Callable[[LoadedModel | None], None]
+Status = Literal["none", "loading", "ready", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """What the model is doing. `error` says why the last load failed; the model before it is then in use again."""
+
+    status: Status = "none"
+    name: str = ""
+    n_ctx: int = 0
+    error: str = ""
+
+
+class ModelWorker:
+    """Owns the model. Tasks run one after the other on its thread, so no two ever touch a context together."""
+
+    def __init__(self) -> None:
+        self.state = ModelState()
+        self._model: LoadedModel | None = None
+        self._loaded: ModelSettings | None = None
+        self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="model", daemon=True)
+        self._thread.start()
+
+    def submit(self, task: Task) -> None:
+        """Queue a task; it gets the model, or None when none could be loaded."""
+        self._tasks.put(task)
+
+    def load(self, settings: ModelSettings, then: Callable[[LocalRagError | None], None] = lambda _error: None) -> None:
+        """Queue a change of model; `then` is called on the worker thread with the error, or None when it is in use."""
+        self.submit(lambda _model: then(self._swap(settings)))
+
+    def cancel(self) -> None:
+        """Stop the answer being generated, if there is one."""
+        model = self._model
+        if model is not None:
+            model.cancel()
+
+    def close(self) -> None:
+        """End the running answer, drop what is queued, free the model."""
+        while not self._tasks.empty():
+            self._tasks.get_nowait()
+        self._tasks.put(None)
+        self.cancel()
+        self._thread.join(timeout=30)
+
+    def _run(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            task(self._model)
+        self._release()
+
+    def _swap(self, settings: ModelSettings) -> LocalRagError | None:
+        before = self._loaded
+        self.state = ModelState("loading", settings.model_path.stem if settings.model_path else settings.llm)
+        self._release()
+        error = self._load(settings)
+        if error is not None and before is not None:
+            back = self._load(before)
+            message = str(error) if back is None else f"{error} The model before it could not be loaded again: {back}"
+            self.state = ModelState("ready" if back is None else "failed", self.state.name, self.state.n_ctx, message)
+        elif error is not None:
+            self.state = ModelState("failed", error=str(error))
+        return error
+
+    def _load(self, settings: ModelSettings) -> LocalRagError | None:
+        try:
+            model = load_model(settings)
+        except LocalRagError as exc:
+            return exc
+        except Exception as exc:  # the provider boundary: whatever a backend raises must not end this thread
+            logger.exception("loading %s failed", settings.model_path)
+            return ModelLoadError(f"{settings.model_path} cannot be loaded: {exc}. Choose another model.")
+        self._model, self._loaded = model, settings
+        self.state = ModelState("ready", model.name, model.n_ctx)
+        return None
+
+    def _release(self) -> None:
+        if self._model is not None:
+            self._model.close()
+            self._model = self._loaded = None

@@ -1,0 +1,118 @@
+"""llama.cpp, loaded once: its log in our logging, its models and vocabularies behind two small classes.
+
+llama.cpp contexts are not thread-safe; a model's weights and vocabulary are, and may serve several contexts.
+"""
+
+from __future__ import annotations
+
+import collections
+import ctypes
+import functools
+import logging
+import os
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from localrag.errors import ModelLoadError
+from localrag.models.gguf_file import read_gguf
+
+logger = logging.getLogger("localrag.llamacpp")
+
+GGML_LOG_WARN, GGML_LOG_ERROR, GGML_LOG_CONT = 2, 3, 5  # enum ggml_log_level in ggml.h
+_recent: collections.deque[str] = collections.deque(maxlen=40)
+_kept: list[Any] = []  # C callbacks that llama.cpp holds must never be collected
+
+
+@functools.cache
+def llama_library() -> ModuleType:
+    """Import llama_cpp and send its log to the logger `localrag.llamacpp`.
+
+    llama-cpp-python's own `verbose=False` redirects file descriptors 1 and 2 of the whole process; a log callback
+    keeps other threads' output whole and lets a failed load say why.
+    """
+    import llama_cpp
+
+    def receive(level: int, text: bytes, _data: Any) -> None:
+        line = text.decode("utf-8", "replace").strip()
+        if line and level in (GGML_LOG_WARN, GGML_LOG_ERROR, GGML_LOG_CONT):
+            _recent.append(line)
+        if line:
+            logger.log(logging.WARNING if level == GGML_LOG_ERROR else logging.DEBUG, "%s", line)
+
+    callback = llama_cpp.llama_log_callback(receive)
+    _kept.append(callback)
+    llama_cpp.llama_log_set(callback, ctypes.c_void_p(0))
+    llama_cpp.llama_backend_init()
+    return llama_cpp
+
+
+def last_complaint() -> str:
+    """The last warning or error llama.cpp logged that says something, or an empty string."""
+    for line in reversed(_recent):
+        _, _, said = line.partition(": ")
+        if said and "failed to load model" not in line and "exiting" not in line:
+            return said.removeprefix("error loading model: ").strip()
+    return ""
+
+
+class Model:
+    """Weights and vocabulary of one GGUF file."""
+
+    def __init__(self, path: Path, n_gpu_layers: int = 0) -> None:
+        """Load the file.
+
+        Raises:
+            ModelFileError: missing, truncated, or not a GGUF file.
+            ModelLoadError: llama.cpp refused it; the message holds llama.cpp's reason.
+        """
+        read_gguf(path)
+        self.path = path
+        self.lib = llama_library()
+        params = self.lib.llama_model_default_params()
+        params.n_gpu_layers = n_gpu_layers
+        _recent.clear()
+        self.pointer = self.lib.llama_model_load_from_file(os.fsencode(path), params)
+        if not self.pointer:
+            reason = last_complaint() or "no reason given"
+            raise ModelLoadError(f"llama.cpp cannot load {path}: {reason}. Choose another .gguf file on the Model page.")
+        self.vocab = self.lib.llama_model_get_vocab(self.pointer)
+        self.add_bos = bool(self.lib.llama_vocab_get_add_bos(self.vocab))
+        self.bos = int(self.lib.llama_vocab_bos(self.vocab))
+        self.eos = int(self.lib.llama_vocab_eos(self.vocab))
+        self.n_ctx_train = int(self.lib.llama_model_n_ctx_train(self.pointer))
+        self.n_embd = int(self.lib.llama_model_n_embd(self.pointer))
+
+    def tokenize(self, text: str, *, special: bool = False, add_special: bool = False) -> list[int]:
+        """Token ids of a text. `special` turns marker text such as <|im_end|> into control tokens: never for documents."""
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 8
+        buffer = (ctypes.c_int32 * room)()
+        count = self.lib.llama_tokenize(self.vocab, data, len(data), buffer, room, add_special, special)
+        if count < 0:
+            buffer = (ctypes.c_int32 * -count)()
+            count = self.lib.llama_tokenize(self.vocab, data, len(data), buffer, -count, add_special, special)
+        return list(buffer[:count])
+
+    def piece(self, token: int, *, special: bool = False) -> bytes:
+        """The bytes a token stands for; a character may be spread over several tokens."""
+        buffer = ctypes.create_string_buffer(64)
+        size = self.lib.llama_token_to_piece(self.vocab, token, buffer, 64, 0, special)
+        if size < 0:
+            buffer = ctypes.create_string_buffer(-size)
+            size = self.lib.llama_token_to_piece(self.vocab, token, buffer, -size, 0, special)
+        return buffer.raw[:size]
+
+    def token_text(self, token: int) -> str:
+        """How the vocabulary spells a token, for a template's bos_token and eos_token."""
+        return self.piece(token, special=True).decode("utf-8", "replace") if token >= 0 else ""
+
+    def is_end(self, token: int) -> bool:
+        """Whether the model ends its answer with this token."""
+        return bool(self.lib.llama_vocab_is_eog(self.vocab, token))
+
+    def close(self) -> None:
+        """Free the weights; every context made from them must be closed first."""
+        if self.pointer:
+            self.lib.llama_model_free(self.pointer)
+            self.pointer = None

@@ -1,0 +1,194 @@
+"""The prompt plan: every segment with its exact tokens before anything is evaluated; what is left out is named.
+
+Prompts are append-only: the system text, then the turns exactly as they were evaluated, then what is new. The KV cache
+then holds everything but the new tokens. Evidence that an earlier turn of the window holds is not repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from localrag.errors import PromptError
+from localrag.llms.base import PromptFormat
+from localrag.prompts.hub import HubPrompt
+from localrag.settings import AnswerSettings
+from localrag.types import Dropped, Evidence, PromptPlan, Segment, SegmentKind, Turn
+
+SYSTEM = (
+    "You answer questions about the user's documents. Use only the passages you are given."
+    " If they do not hold the answer, say that the documents do not say. Be brief and exact."
+)
+SYSTEM_WITHOUT_DOCUMENTS = "You are a helpful assistant. Be brief and exact."
+KEEP_SHARE = 0.5
+"""When the window is full, old turns go until this share is left for history: one larger step instead of one each turn."""
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What is to be put into the window; shrunk until it fits."""
+
+    turns: list[Turn]
+    evidence: list[tuple[int, Evidence]]
+    dropped: list[Dropped] = field(default_factory=list)
+
+
+def plan_prompt(
+    model: PromptFormat,
+    model_id: str,
+    question: str,
+    evidence: Sequence[Evidence],
+    turns: Sequence[Turn],
+    answer: AnswerSettings,
+    with_documents: bool = True,
+    hub_prompt: HubPrompt | None = None,
+) -> PromptPlan:
+    """Plan the prompt for a question.
+
+    `turns` are the conversation so far; a turn made by the model `model_id` is put back token for token. With a
+    `hub_prompt` the question stands alone, as the prompt was written for.
+    Raises:
+        PromptError: even the question alone does not fit the window.
+    """
+    reserved = min(answer.max_tokens, model.n_ctx // 2)
+    draft = _Draft([turn for turn in turns if turn.answer], list(enumerate(evidence)))
+    if hub_prompt is not None and draft.turns:
+        why = f"the prompt {hub_prompt.name} takes one question alone"
+        draft.dropped += [Dropped("history", turn.question, why) for turn in draft.turns]
+        draft.turns = []
+    while True:
+        if hub_prompt is None:
+            segments = _chat_segments(model, model_id, question, draft, with_documents)
+        else:
+            segments = _hub_segments(model, hub_prompt, question, draft.evidence)
+        size = sum(len(segment.tokens) for segment in segments)
+        if size + reserved <= model.n_ctx:
+            stop = model.stop if hub_prompt is None or not _is_raw(hub_prompt) else ()
+            return PromptPlan(tuple(segments), model.n_ctx, reserved, tuple(draft.dropped), stop)
+        if not _shrink(draft, segments, model.n_ctx, reserved):
+            raise PromptError(
+                f"The question needs {size} tokens and the answer {reserved}, the window has {model.n_ctx}."
+                " Raise n_ctx, lower max tokens, or shorten the question."
+            )
+
+
+def _shrink(draft: _Draft, segments: Sequence[Segment], n_ctx: int, reserved: int) -> bool:
+    """Drop whole old turns first, in one step, then the weakest passage; False when nothing is left to drop."""
+    if draft.turns:
+        sizes = [sum(len(s.tokens) for s in segments if s.kind == "history" and s.ref == at) for at in range(len(draft.turns))]
+        fixed = sum(len(segment.tokens) for segment in segments) - sum(sizes)
+        room = min((n_ctx - reserved) * KEEP_SHARE, n_ctx - reserved - fixed)
+        while draft.turns and sum(sizes) > room:
+            turn, _ = draft.turns.pop(0), sizes.pop(0)
+            draft.dropped.append(Dropped("history", turn.question, "the window is full, and older turns go first"))
+        return True
+    if draft.evidence:
+        weakest = min(draft.evidence, key=lambda item: item[1].score)
+        draft.evidence.remove(weakest)
+        draft.dropped.append(Dropped("evidence", weakest[1].text, f"the window of {n_ctx} tokens has no room for it"))
+        return True
+    return False
+
+
+def _chat_segments(model: PromptFormat, model_id: str, question: str, draft: _Draft, with_documents: bool) -> list[Segment]:
+    roles = ["system", *(role for _ in draft.turns for role in ("user", "assistant")), "user"]
+    system = SYSTEM if with_documents else SYSTEM_WITHOUT_DOCUMENTS
+    seen = {_place(evidence) for turn in draft.turns for evidence in _shown(turn, model_id)}
+    fresh = [(number, evidence) for number, evidence in draft.evidence if _place(evidence) not in seen]
+    known = len(fresh) < len(draft.evidence)
+    segments: list[Segment] = []
+    for part in model.parts(roles):
+        if isinstance(part, str):
+            segments.append(Segment("template", part, tuple(model.tokenize(part, special=True))))
+        elif part == 0:
+            segments.append(_text(model, "system", system))
+        elif part == len(roles) - 1:
+            segments += _question_segments(model, question, fresh, known, with_documents)
+        else:
+            turn = draft.turns[(part - 1) // 2]
+            segments += _turn_segments(model, model_id, turn, (part - 1) // 2, answer=part % 2 == 0)
+    bos = model.bos_tokens([token for segment in segments[:1] for token in segment.tokens])
+    return [Segment("template", "", tuple(bos)), *segments] if bos else segments
+
+
+def _question_segments(
+    model: PromptFormat, question: str, fresh: Sequence[tuple[int, Evidence]], known: bool, with_documents: bool
+) -> list[Segment]:
+    """The new user message: passages, then the question."""
+    if not with_documents:
+        return [_text(model, "question", question)]
+    segments: list[Segment] = []
+    for number, evidence in fresh:
+        lead = "Passages:\n" if not segments else ""
+        segments.append(_text(model, "evidence", f"{lead}{evidence.text}\n\n", number))
+    lead = "Use the passages above. " if known and not fresh else ""
+    return [*segments, _text(model, "question", f"{lead}Question: {question}")]
+
+
+def _turn_segments(model: PromptFormat, model_id: str, turn: Turn, at: int, answer: bool) -> list[Segment]:
+    """An earlier turn's message, token for token where this very model evaluated it."""
+    if answer:
+        if turn.model_id == model_id and turn.answer_tokens:
+            return [Segment("history", turn.answer, turn.answer_tokens, at)]
+        return [_text(model, "history", turn.answer, at)]
+    if turn.model_id == model_id and turn.plan is not None:
+        kept = [s for s in turn.plan.segments if s.kind in ("evidence", "question")]
+        return [replace(segment, kind="history", ref=at) for segment in kept]
+    fresh = "".join(f"{evidence.text}\n\n" for evidence in turn.evidence)
+    text = f"Passages:\n{fresh}Question: {turn.question}" if fresh else turn.question
+    return [_text(model, "history", text, at)]
+
+
+def _shown(turn: Turn, model_id: str) -> list[Evidence]:
+    """The evidence an earlier turn itself puts into the window (it may have leaned on a turn before it)."""
+    if turn.model_id != model_id or turn.plan is None:
+        return list(turn.evidence)
+    refs = [s.ref for s in turn.plan.segments if s.kind == "evidence" and s.ref is not None]
+    return [turn.evidence[ref] for ref in refs if ref < len(turn.evidence)]
+
+
+def _hub_segments(
+    model: PromptFormat, prompt: HubPrompt, question: str, evidence: Sequence[tuple[int, Evidence]]
+) -> list[Segment]:
+    """A hub prompt: raw when it brings its own instruction markers, else as messages of the model's template."""
+    raw = _is_raw(prompt)
+    roles = ["system" if role == "system" else "user" for role, _ in prompt.messages]
+    segments: list[Segment] = []
+    for part in range(len(prompt.messages)) if raw else model.parts(roles):
+        if isinstance(part, str):
+            segments.append(Segment("template", part, tuple(model.tokenize(part, special=True))))
+            continue
+        for piece in _fields(prompt.messages[part][1]):
+            if piece == "{question}":
+                segments.append(_text(model, "question", question))
+            elif piece == "{context}":
+                for at, (number, passage) in enumerate(evidence):
+                    gap = "\n\n" if at < len(evidence) - 1 else ""
+                    segments.append(_text(model, "evidence", passage.text + gap, number))
+            else:
+                text = piece.replace("{{", "{").replace("}}", "}")
+                segments.append(Segment("system", text, tuple(model.tokenize(text, special=raw))))
+    bos = model.bos_tokens([token for segment in segments[:1] for token in segment.tokens])
+    return [Segment("template", "", tuple(bos)), *segments] if bos else segments
+
+
+def _is_raw(prompt: HubPrompt) -> bool:
+    return any("[INST]" in template for _, template in prompt.messages)
+
+
+def _fields(template: str) -> list[str]:
+    pieces: list[str] = []
+    for at, piece in enumerate(template.split("{question}")):
+        pieces += ["{question}"] * (at > 0)
+        for inner, text in enumerate(piece.split("{context}")):
+            pieces += ["{context}"] * (inner > 0)
+            pieces += [text] * bool(text)
+    return pieces
+
+
+def _text(model: PromptFormat, kind: SegmentKind, text: str, ref: int | None = None) -> Segment:
+    return Segment(kind, text, tuple(model.tokenize(text)), ref)
+
+
+def _place(evidence: Evidence) -> tuple[str, int, int]:
+    return evidence.document_id, evidence.start, evidence.end

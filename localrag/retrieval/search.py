@@ -1,0 +1,72 @@
+"""From a question to evidence: the nearest chunks, checked against the ledger, within what was asked for."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from localrag.documents.ledger import CollectionRecord, Ledger
+from localrag.embeddings.base import EmbeddingModel
+from localrag.errors import StoreError
+from localrag.types import Chunk, DocumentRecord, Evidence, SearchResult
+
+if TYPE_CHECKING:  # chromadb takes a second to import
+    from localrag.retrieval.vectors import VectorIndex
+
+SPARE = 8
+"""More candidates than asked for: an index that is being written may name chunks the ledger does not hold (yet)."""
+BUDGET_CANDIDATES = 50
+
+
+def search(
+    question: str,
+    collection: CollectionRecord,
+    ledger: Ledger,
+    index: VectorIndex,
+    model: EmbeddingModel,
+    k: int | None = None,
+    budget_chars: int | None = None,
+) -> SearchResult:
+    """Find evidence: the `k` best passages, or the best ones that fit `budget_chars` together; best first.
+
+    `confidence` is the best passage's cosine similarity, not yet calibrated. A passage is never cut to fit.
+    Raises:
+        StoreError: the collection was built with another embedding model.
+    """
+    started = time.perf_counter()
+    if not question.strip():
+        raise StoreError("The question is empty. Write what you want to know.")
+    wanted = k if k is not None else BUDGET_CANDIDATES
+    vector = model.embed_question(question)
+    ranked = index.nearest(collection.id, model, vector, wanted + SPARE) if collection.chunks else []
+    chunks = ledger.chunks([chunk_id for chunk_id, _ in ranked])
+    records: dict[str, DocumentRecord | None] = {}
+    evidence: list[Evidence] = []
+    left = budget_chars if budget_chars is not None else None
+    for chunk_id, score in ranked:
+        chunk = chunks.get(chunk_id)
+        if chunk is None or len(evidence) == wanted:
+            continue
+        if chunk.document_id not in records:
+            records[chunk.document_id] = ledger.document(chunk.document_id)
+        record = records[chunk.document_id]
+        if record is None or (left is not None and len(chunk.text) > left):
+            continue
+        if left is not None:
+            left -= len(chunk.text)
+        evidence.append(_evidence(chunk, record, score))
+    confidence = max(0.0, min(1.0, ranked[0][1])) if ranked else 0.0
+    return SearchResult(question, tuple(evidence), confidence, time.perf_counter() - started)
+
+
+def _evidence(chunk: Chunk, record: DocumentRecord, score: float) -> Evidence:
+    return Evidence(
+        document_id=record.id,
+        document=record.source,
+        name=record.title or record.name,
+        start=chunk.start,
+        end=chunk.end,
+        text=chunk.text,
+        score=score,
+        location=chunk.location,
+    )

@@ -1,0 +1,186 @@
+"""The nouns every room shares. Offsets count Unicode code points of a document's text; times are seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+DocumentStatus = Literal["indexed", "unchanged", "replaced", "empty", "failed"]
+Support = Literal["supported", "weak", "unsupported"]
+SegmentKind = Literal["template", "system", "history", "evidence", "question", "answer"]
+FinishReason = Literal["stop", "length", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """From offset `start` on, the text belongs to `location` (a heading path such as "Guide › Chat")."""
+
+    start: int
+    location: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedDocument:
+    """What a reader made of a file: its text, and where in the document each part of it stands."""
+
+    text: str
+    type: str
+    title: str = ""
+    description: str = ""
+    language: str = ""
+    marks: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """An indexed piece: `text == document_text[start:end]`. The id is deterministic."""
+
+    id: str
+    document_id: str
+    index: int
+    start: int
+    end: int
+    text: str
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRecord:
+    """A document as the ledger knows it. `source` is the path or address it came from, `added` an ISO 8601 UTC time."""
+
+    id: str
+    collection: str
+    source: str
+    name: str
+    type: str = ""
+    title: str = ""
+    description: str = ""
+    language: str = ""
+    sha256: str = ""
+    status: DocumentStatus = "indexed"
+    error: str = ""
+    characters: int = 0
+    chunks: int = 0
+    added: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A span of a document given to the model: `text == document_text[start:end]`. Higher scores are better."""
+
+    document_id: str
+    document: str
+    name: str
+    start: int
+    end: int
+    text: str
+    score: float
+    location: str = ""
+    page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Evidence for one question, in the order it is shown, with the seconds the search took."""
+
+    question: str
+    evidence: tuple[Evidence, ...]
+    confidence: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A run of prompt tokens with one origin. `ref` is the index of the evidence or turn it holds, if it holds one."""
+
+    kind: SegmentKind
+    text: str
+    tokens: tuple[int, ...]
+    ref: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Something that was left out of a prompt, and why."""
+
+    kind: SegmentKind
+    text: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromptPlan:
+    """A prompt before it is evaluated: every segment with its exact tokens, and what was left out.
+
+    The prompt is the concatenation of all segments; `reserved` tokens are kept free for the answer, and
+    prompt + reserved never exceed `n_ctx`.
+    """
+
+    segments: tuple[Segment, ...]
+    n_ctx: int
+    reserved: int
+    dropped: tuple[Dropped, ...] = ()
+    stop: tuple[str, ...] = ()
+
+    @property
+    def tokens(self) -> list[int]:
+        return [token for segment in self.segments for token in segment.tokens]
+
+    def count(self, kind: SegmentKind | None = None) -> int:
+        """Tokens of one kind of segment, or of all."""
+        return sum(len(s.tokens) for s in self.segments if kind is None or s.kind == kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """How an answer went. Seconds count from the question; rates are tokens per second, 0.0 when nothing was measured."""
+
+    search_s: float = 0.0
+    first_token_s: float = 0.0
+    total_s: float = 0.0
+    prompt_tokens: int = 0
+    evaluated_tokens: int = 0
+    answer_tokens: int = 0
+    prefill_rate: float = 0.0
+    generation_rate: float = 0.0
+    finish: FinishReason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSentence:
+    """A sentence of an answer and the evidence (indices) that carries it."""
+
+    text: str
+    support: Support
+    evidence: tuple[int, ...] = ()
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One question and its answer with the full trace. Token ids are valid for the model named by `model_id` only."""
+
+    id: str
+    question: str
+    answer: str
+    evidence: tuple[Evidence, ...] = ()
+    sentences: tuple[AnswerSentence, ...] = ()
+    plan: PromptPlan | None = None
+    timings: Timings = field(default_factory=Timings)
+    model: str = ""
+    model_id: str = ""
+    answer_tokens: tuple[int, ...] = ()
+    error: str = ""
+    asked: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A list of turns about one collection. `collection` is empty when it is a chat without documents."""
+
+    id: str
+    title: str
+    collection: str
+    turns: Sequence[Turn] = ()
+    updated: str = ""
