@@ -153,7 +153,7 @@ class Guard:
             try:
                 answer.extend(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
             except UnicodeError as exc:
-                failure.append(OSError(str(exc)))
+                failure.append(socket.gaierror(str(exc)))
             except OSError as exc:
                 failure.append(exc)
 

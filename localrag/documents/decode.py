@@ -90,8 +90,10 @@ def _known(label: str) -> str:
     A label that could be read as ASCII to be found is not UTF-16 or UTF-32, whatever it says.
     """
     try:
-        name = codecs.lookup(label.strip().replace("ks_c_5601-1987", "cp949")).name if label.strip() else ""
-    except LookupError:
+        # Decoding a letter sorts out Python's codecs that are no character sets (hex, rot13).
+        b"a".decode(label := label.strip().replace("ks_c_5601-1987", "cp949") or "?")
+        name = codecs.lookup(label).name
+    except (LookupError, ValueError):
         return ""
     return "" if name.startswith(("utf-16", "utf-32", "utf-8")) else _SUPERSETS.get(name, name)
 

@@ -11,10 +11,10 @@ from localrag.types import Mark
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _PARAGRAPHS = words(
-    "p div section article main header footer aside blockquote figure figcaption table dl dt details summary fieldset "
+    "p div section article main header footer aside blockquote figure figcaption table dl details summary fieldset "
     "legend address hr form caption center nav body ul ol menu pre"
 )
-_LINES = frozenset({"dd", "tr", "br"})
+_LINES = frozenset({"dd", "dt", "tr", "br"})
 # A table row that holds one of these lays out the page; its cells are no values to be joined on a line.
 _LAYOUT = words("table ul ol dl pre blockquote h1 h2 h3 h4 h5 h6 article section")
 _ROW_CHARS = 2_000
@@ -130,6 +130,8 @@ class _Composer:
             return
         if tag == "pre":
             self.code, self._pre_depth = [], 1
+        elif tag == "dt":
+            self.writer.border(2)
         elif tag == "br":
             self.writer.line_break()
             return

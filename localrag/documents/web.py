@@ -159,7 +159,7 @@ def _page(address: str, response: BaseHTTPResponse, settings: WebSettings, deadl
 def _shown(address: str) -> str:
     """An address as it may stand in a sentence: without user name, password and control characters, not too long."""
     plain = re.sub(r"[\x00-\x1f\x7f]", "", address)
-    plain = re.sub(r"(?<=//)[^/?#]*@", "", plain, count=1)
+    plain = re.sub(r"(?<=//)[^/?#\\]*@", "", plain, count=1)
     return plain if len(plain) <= 200 else plain[:199] + "…"
 
 

@@ -15,11 +15,11 @@ from localrag.prompts.hub import HubPrompt
 from localrag.settings import AnswerSettings
 from localrag.types import Dropped, Evidence, PromptPlan, Segment, SegmentKind, Turn
 
-SYSTEM = (
-    "You answer questions about the user's documents. Use only the passages you are given."
-    " If they do not hold the answer, say that the documents do not say. Be brief and exact."
-)
-SYSTEM_WITHOUT_DOCUMENTS = "You are a helpful assistant. Be brief and exact."
+SYSTEM = "You are a helpful assistant. Answer the question using the context."
+"""Short on purpose: of seven wordings tried on the starter model, longer instructions made the answers wander."""
+SYSTEM_WITHOUT_DOCUMENTS = "You are a helpful assistant."
+STOP = ("\nQuestion:",)
+"""Small models go on with a question of their own, in the pattern of the prompt."""
 KEEP_SHARE = 0.5
 """When the window is full, old turns go until this share is left for history: one larger step instead of one each turn."""
 
@@ -63,8 +63,7 @@ def plan_prompt(
             segments = _hub_segments(model, hub_prompt, question, draft.evidence)
         size = sum(len(segment.tokens) for segment in segments)
         if size + reserved <= model.n_ctx:
-            stop = model.stop if hub_prompt is None or not _is_raw(hub_prompt) else ()
-            return PromptPlan(tuple(segments), model.n_ctx, reserved, tuple(draft.dropped), stop)
+            return PromptPlan(tuple(segments), model.n_ctx, reserved, tuple(draft.dropped), (*model.stop, *STOP))
         if not _shrink(draft, segments, model.n_ctx, reserved):
             raise PromptError(
                 f"The question needs {size} tokens and the answer {reserved}, the window has {model.n_ctx}."
@@ -114,14 +113,17 @@ def _chat_segments(model: PromptFormat, model_id: str, question: str, draft: _Dr
 def _question_segments(
     model: PromptFormat, question: str, fresh: Sequence[tuple[int, Evidence]], known: bool, with_documents: bool
 ) -> list[Segment]:
-    """The new user message: passages, then the question."""
+    """The new user message: passages, the best last and so nearest to the question, then the question.
+
+    Line breaks inside a passage are folded: small models take a document's layout for something to continue.
+    """
     if not with_documents:
         return [_text(model, "question", question)]
     segments: list[Segment] = []
-    for number, evidence in fresh:
-        lead = "Passages:\n" if not segments else ""
-        segments.append(_text(model, "evidence", f"{lead}{evidence.text}\n\n", number))
-    lead = "Use the passages above. " if known and not fresh else ""
+    for number, evidence in sorted(fresh, key=lambda item: item[1].score):
+        lead = "Context:\n" if not segments else ""
+        segments.append(_text(model, "evidence", f"{lead}{fold(evidence.text)}\n\n", number))
+    lead = "Use the context above.\n" if known and not fresh else ""
     return [*segments, _text(model, "question", f"{lead}Question: {question}")]
 
 
@@ -134,8 +136,8 @@ def _turn_segments(model: PromptFormat, model_id: str, turn: Turn, at: int, answ
     if turn.model_id == model_id and turn.plan is not None:
         kept = [s for s in turn.plan.segments if s.kind in ("evidence", "question")]
         return [replace(segment, kind="history", ref=at) for segment in kept]
-    fresh = "".join(f"{evidence.text}\n\n" for evidence in turn.evidence)
-    text = f"Passages:\n{fresh}Question: {turn.question}" if fresh else turn.question
+    fresh = "".join(f"{fold(evidence.text)}\n\n" for evidence in sorted(turn.evidence, key=lambda evidence: evidence.score))
+    text = f"Context:\n{fresh}Question: {turn.question}" if fresh else turn.question
     return [_text(model, "history", text, at)]
 
 
@@ -188,6 +190,11 @@ def _fields(template: str) -> list[str]:
 
 def _text(model: PromptFormat, kind: SegmentKind, text: str, ref: int | None = None) -> Segment:
     return Segment(kind, text, tuple(model.tokenize(text)), ref)
+
+
+def fold(text: str) -> str:
+    """A text with every run of white space as one space."""
+    return " ".join(text.split())
 
 
 def _place(evidence: Evidence) -> tuple[str, int, int]:

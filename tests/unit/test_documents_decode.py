@@ -1,0 +1,92 @@
+"""Bytes to text."""
+
+import codecs
+import random
+
+import pytest
+
+from localrag.documents.decode import decode
+from localrag.errors import DocumentError
+
+KOREAN = "문서에서 답을 찾습니다. 요청하신 웹 페이지를 찾을 수 없습니다. 똠방각하와 펲시콜라.\r\n"
+JAPANESE = "今日は天気がいいので、散歩に行きました。とても楽しかったです。\n"
+GERMAN = "Größere Übungen für Anfänger, müßig und schön: Äpfel, Öl, Straße.\n"
+
+
+@pytest.mark.parametrize(
+    ("mark", "encoding"),
+    [
+        (codecs.BOM_UTF8, "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+        (codecs.BOM_UTF32_LE, "utf-32-le"),
+        (codecs.BOM_UTF32_BE, "utf-32-be"),
+    ],
+)
+def test_a_byte_order_mark_decides_and_is_dropped(mark: bytes, encoding: str) -> None:
+    assert decode(mark + KOREAN.encode(encoding), "a.txt") == KOREAN
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("text", ["Plain ASCII words.\n", KOREAN, JAPANESE + "x\n" * 3, "a"])
+def test_wide_encodings_are_read_without_a_mark(encoding: str, text: str) -> None:
+    assert decode(text.encode(encoding), "a.txt") == text
+
+
+@pytest.mark.parametrize(
+    "text", ["one\r\ntwo\rthree\n\n", "", "\n", " \t", "a\x0cb", "\x1b[1mbold\x1b[0m and the rest of the text"]
+)
+def test_utf8_comes_out_unchanged_line_breaks_included(text: str) -> None:
+    assert decode(text.encode(), "a.txt") == text
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [(KOREAN, "cp949"), (JAPANESE, "cp932"), (JAPANESE, "euc-jp"), (GERMAN, "cp1252")],
+)
+def test_undeclared_legacy_text_is_detected(text: str, encoding: str) -> None:
+    assert decode((text * 5).encode(encoding), "a.txt") == text * 5
+
+
+@pytest.mark.parametrize(
+    ("head", "encoding"),
+    [
+        ('<meta charset="euc-kr">', "cp949"),
+        ("<meta http-equiv='Content-Type' content='text/html; charset=ks_c_5601-1987'>", "cp949"),
+        ('<?xml version="1.0" encoding="Shift_JIS"?>', "cp932"),
+        ("<meta charset=iso-8859-1>", "cp1252"),
+    ],
+)
+def test_a_declared_charset_is_tried_as_what_browsers_make_of_it(head: str, encoding: str) -> None:
+    text = head + {"cp949": "펲시", "cp932": "①今日", "cp1252": "“été” €"}[encoding]
+    assert decode(text.encode(encoding), "a.html") == text
+
+
+def test_the_carriers_charset_wins_over_the_one_in_the_text() -> None:
+    data = "<meta charset=cp1252>가나다".encode("euc-kr")
+    assert decode(data, "a.html", "euc-kr").endswith("가나다")
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "unicode", "no-such-charset", "hex", "", "rot13", "\x00"])
+def test_an_impossible_charset_is_passed_over(charset: str) -> None:
+    assert decode(("é" + GERMAN * 5).encode("cp1252"), "a.txt", charset) == "é" + GERMAN * 5
+
+
+def test_utf8_with_one_broken_byte_stays_utf8() -> None:
+    data = (KOREAN * 20).encode()
+    assert decode(data[:-4], "cut.txt").startswith(KOREAN)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        random.Random(1).randbytes(4096),
+        random.Random(2).randbytes(301),
+        b"text with a zero\0 in it, but otherwise fine",
+        b"\x01\x02\x03\x04 ok",
+        b"\0" * 100,
+    ],
+)
+def test_binary_content_is_refused_in_a_sentence_with_the_name(data: bytes) -> None:
+    with pytest.raises(DocumentError, match=r"^a\.bin holds binary data.*\.$"):
+        decode(data, "a.bin")
