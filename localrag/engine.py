@@ -6,6 +6,8 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from localrag.chat.answering import Answering
 from localrag.chat.follow_up import standalone
 from localrag.chat.jobs import AnswerJob, AnswerView
 from localrag.chat.store import ConversationStore
-from localrag.documents.ingest import Source
+from localrag.documents.ingest import Source, printable
 from localrag.documents.jobs import IngestJob
 from localrag.documents.ledger import now
 from localrag.errors import LocalRagError, ModelFileError, PromptError
@@ -49,9 +51,16 @@ class Engine:
         self._lock = threading.RLock()
         self._answers: dict[str, AnswerJob] = {}
         self._running: AnswerJob | None = None
-        self._ingest: IngestJob | None = None
+        self._ingests: list[IngestJob] = []
+        self._ingest_thread = ThreadPoolExecutor(1, "ingest")
 
     # Model
+
+    def warm_up(self) -> None:
+        """Load what the first question needs; what fails here says why when it is needed."""
+        with suppress(LocalRagError):
+            self.library.embeddings().embed_question("warm up")
+            self.library.index()
 
     @property
     def model_state(self) -> ModelState:
@@ -92,7 +101,7 @@ class Engine:
         changed = self.settings.with_values(values, "the Model page")
         load_values = {name: value for name, value in values.items() if FIELD_GROUP[name] == "model"}
         other_values = {name: value for name, value in values.items() if name not in load_values}
-        reload = changed.model != self.settings.model or self.model_state.status != "ready"
+        reload = bool(load_values) and (changed.model != self.settings.model or self.model_state.status != "ready")
         if reload:
             check_model(self.model_settings(changed))
         if other_values:
@@ -108,13 +117,17 @@ class Engine:
         failure: list[LocalRagError] = []
 
         def then(error: LocalRagError | None) -> None:
-            if error is not None:
-                failure.append(error)
-            elif keep:
-                self.settings = self.settings.with_values(keep, "the Model page")
-                self.library.settings = self.settings
-                save_applied(self.settings.data_dir, keep)
-            finished.set()
+            try:
+                if error is not None:
+                    raise error
+                if keep:
+                    self.settings = self.settings.with_values(keep, "the Model page")
+                    self.library.settings = self.settings
+                    save_applied(self.settings.data_dir, keep)
+            except LocalRagError as exc:
+                failure.append(exc)
+            finally:
+                finished.set()
 
         self._worker.load(model, then)
         if wait:
@@ -125,7 +138,11 @@ class Engine:
     # Answers
 
     def ask(
-        self, conversation_id: str, question: str, evidence: Sequence[Evidence] | None = None, overrides: dict[str, Any] | None = None
+        self,
+        conversation_id: str,
+        question: str,
+        evidence: Sequence[Evidence] | None = None,
+        overrides: dict[str, Any] | None = None,
     ) -> AnswerJob:
         """Find the evidence now, on this thread, and queue the answer; returns as soon as the evidence is there.
 
@@ -134,7 +151,7 @@ class Engine:
             LocalRagError: the question is empty, or its collection cannot be searched; nothing is queued.
         """
         started = time.perf_counter()
-        question = question.strip()
+        question = printable(question).strip()
         if not question:
             raise PromptError("The question is empty. Write what you want to know.")
         if len(question) > MAX_QUESTION_CHARS:
@@ -144,8 +161,10 @@ class Engine:
         searched = 0.0
         found = tuple(evidence or ())
         if conversation.collection and evidence is None:
-            result = self.library.search(conversation.collection, standalone(question, conversation.turns), settings.retrieval.k)
-            found, searched = result.evidence, result.seconds
+            wanted = standalone(question, conversation.turns)
+            result = self.library.search(conversation.collection, wanted, settings.retrieval.k)
+            found = self.library.focused(wanted, result.evidence)
+            searched = time.perf_counter() - started
         turn = Turn(uuid.uuid4().hex, question, "", found, timings=Timings(search_s=searched), asked=now())
         hub = None if settings.answer.prompt == "chat" else prompt(settings.answer.prompt, settings.data_dir / "prompts")
         embeddings = self.library.embeddings() if conversation.collection else None
@@ -167,17 +186,13 @@ class Engine:
 
     def _answer(self, job: AnswerJob, answering: Answering, model: LoadedModel | None) -> None:
         with self._lock:
-            if not job.cancel_requested.is_set():
-                self._running = job
-                if model is not None:
-                    model.reset_cancel()
-        if self._running is job:
-            answering.run(job, model)
-            self._running = None
-        else:
-            turn = job.update(timings=replace(job.turn.timings, finish="cancelled", total_s=job.elapsed()))
-            self.store.save_turn(job.conversation_id, turn)
-            job.update("done")
+            if job.finished:  # stopped while it was queued
+                return
+            self._running = job
+            if model is not None:
+                model.reset_cancel()
+        answering.run(job, model)
+        self._running = None
 
     def answer(self, conversation_id: str) -> AnswerView | None:
         """The latest answer of a conversation as it stands, with how many come before it; None when none was asked here."""
@@ -195,9 +210,11 @@ class Engine:
             job = self._answers.get(conversation_id)
             if job is None or job.finished:
                 return
-            job.cancel_requested.set()
             if self._running is job:
                 self._worker.cancel()
+                return
+            turn = job.update("done", timings=replace(job.turn.timings, finish="cancelled", total_s=job.elapsed()))
+            self.store.save_turn(conversation_id, turn)
 
     def _forget_old(self) -> None:
         finished = [key for key, job in self._answers.items() if job.finished]
@@ -222,30 +239,31 @@ class Engine:
     # Documents
 
     def start_ingest(self, collection: str, sources: Sequence[Source]) -> IngestJob:
-        """Take documents in, in the background; one such job at a time.
+        """Take documents in, in the background, after those that were asked for before.
 
         Raises:
-            BusyError: another process is writing, or the last job is not finished.
+            BusyError: another process is writing.
         """
+        self.library.claim_writing()
+        chosen = list(sources)
+        job = IngestJob(collection, len(chosen), lambda stop: self.library.ingest(collection, chosen, stop))
         with self._lock:
-            if self._ingest is not None and not self._ingest.finished:
-                raise PromptError("Documents are still going in. Wait for them, or cancel first.")
-            self.library.claim_writing()
-            chosen = list(sources)
-            self._ingest = IngestJob(collection, len(chosen), lambda stop: self.library.ingest(collection, chosen, stop))
-            self._ingest.start()
-            return self._ingest
+            self._ingests = [*[other for other in self._ingests if not other.finished], job]
+        self._ingest_thread.submit(job.drain)
+        return job
 
     @property
-    def ingest_job(self) -> IngestJob | None:
-        """The latest ingestion of this process."""
-        return self._ingest
+    def ingest_jobs(self) -> list[IngestJob]:
+        """Ingestions that are not finished, in order; when there is none, the last finished one."""
+        with self._lock:
+            running = [job for job in self._ingests if not job.finished]
+            return running or self._ingests[-1:]
 
     def close(self) -> None:
         """Stop everything and free the memory."""
-        if self._ingest is not None:
-            self._ingest.cancel()
-            self._ingest.wait(60)
+        for job in self._ingests:
+            job.cancel()
+        self._ingest_thread.shutdown()
         self._worker.close()
         self.library.close()
         self.store.close()
@@ -254,10 +272,9 @@ class Engine:
 def open_engine(settings: Settings) -> Engine:
     """Open the engine and begin loading the model, if there is one."""
     engine = Engine(settings)
-    try:
+    with suppress(ModelFileError):  # no starter model yet: the Model page says what to do
         engine.start_model()
-    except ModelFileError:
-        return engine  # no starter model yet: the Model page says what to do
+    threading.Thread(target=engine.warm_up, name="warm-up", daemon=True).start()
     return engine
 
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from localrag.documents.ingest import IngestEvent, Ingestion, Source
+from localrag.documents.ingest import IngestEvent, Ingestion, Source, printable
 from localrag.documents.ledger import CollectionRecord, Ledger
 from localrag.embeddings.base import EmbeddingModel
 from localrag.embeddings.registry import load_embeddings
 from localrag.errors import BusyError, StoreError
 from localrag.models.starter import starter_embedding
+from localrag.retrieval.focus import focus
 from localrag.retrieval.retriever import EvidenceRetriever
 from localrag.retrieval.search import search
 from localrag.settings import Settings
-from localrag.types import DocumentRecord, SearchResult
+from localrag.types import DocumentRecord, Evidence, SearchResult
 
 if TYPE_CHECKING:  # chromadb takes a second to import
     from localrag.retrieval.vectors import VectorIndex
@@ -140,7 +141,8 @@ class Library:
     def find_document(self, collection: str, document: str) -> DocumentRecord:
         """A document by its source, name or id; StoreError when there is none, or several of that name."""
         records = self.documents(collection)
-        wanted = {document, str(Path(document).absolute())}
+        document, absolute = printable(document), printable(str(Path(document).absolute()))
+        wanted = {document, absolute}
         found = [r for r in records if r.id == document or r.source in wanted] or [r for r in records if r.name == document]
         if len(found) != 1:
             count = f"{len(found)} documents are" if found else "no document is"
@@ -163,6 +165,10 @@ class Library:
         if k is None and budget_chars is None:
             k = self.settings.retrieval.k
         return search(question, record, self.ledger, self.index(), self.embeddings(), k, budget_chars)
+
+    def focused(self, question: str, evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
+        """The evidence with its answering sentences marked: see `retrieval.focus`."""
+        return focus(question, evidence, self.embeddings())
 
     def retriever(self, collection: str) -> EvidenceRetriever:
         """The search as a LangChain retriever."""

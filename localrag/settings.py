@@ -33,7 +33,9 @@ class ModelSettings(Group):
     llm: Literal["llamacpp", "fake"] = Field("llamacpp", description="What runs the chat model")
     model_path: Path | None = Field(None, description="The chat model, a GGUF file; the starter model when empty")
     n_gpu_layers: int = Field(0, ge=-1, le=1000, description="Layers on the GPU; -1 all, 0 CPU only")
-    n_batch: int = Field(512, ge=1, le=8192, description="Prompt tokens evaluated per step; more is faster until memory runs out")
+    n_batch: int = Field(
+        512, ge=1, le=8192, description="Prompt tokens evaluated per step; more is faster until memory runs out"
+    )
     n_ctx: int = Field(4096, ge=0, le=1_048_576, description="Context window in tokens; 0 takes the model's own")
     n_threads: int = Field(0, ge=0, le=256, description="Threads; 0 takes every core this process may use")
     flash_attn: bool = Field(True, description="Flash attention: less memory, faster with long prompts")
@@ -47,8 +49,10 @@ class AnswerSettings(Group):
     top_k: int = Field(40, ge=0, le=1000, description="Choose only among this many likeliest words; 0 is no limit")
     min_p: float = Field(0.05, ge=0.0, le=1.0, description="Leave out words less likely than this share of the likeliest")
     repeat_penalty: float = Field(1.1, ge=1.0, le=2.0, description="Makes words of the last 64 tokens less likely; 1 is off")
-    max_tokens: int = Field(384, ge=1, le=65_536, description="Longest answer in tokens; this room is kept free in the window")
-    seed: int = Field(-1, ge=-1, le=2**31 - 1, description="The same seed repeats the same answer; -1 takes a new one each time")
+    max_tokens: int = Field(256, ge=1, le=65_536, description="Longest answer in tokens; this room is kept free in the window")
+    seed: int = Field(
+        -1, ge=-1, le=2**31 - 1, description="The same seed repeats the same answer; -1 takes a new one each time"
+    )
     prompt: Literal["chat", "rlm/rag-prompt", "rlm/rag-prompt-llama"] = Field(
         "chat", description="How the question is put: the model's own chat template, or a LangChain Hub prompt"
     )
@@ -197,7 +201,7 @@ def applied_values(data_dir: Path) -> dict[str, Any]:
         values = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, RecursionError) as exc:
         raise SettingsError(f"The applied settings cannot be read: {path} ({exc}). Delete the file to start afresh.") from exc
     if not isinstance(values, dict):
         raise SettingsError(f"The applied settings cannot be read: {path} holds no object. Delete the file to start afresh.")
@@ -215,7 +219,9 @@ def save_applied(data_dir: Path, values: Mapping[str, Any]) -> None:
         scratch.replace(path)
     except OSError as exc:
         scratch.unlink(missing_ok=True)
-        raise SettingsError(f"The settings could not be kept in {path}: {exc.strerror}. They apply until the app stops.") from exc
+        raise SettingsError(
+            f"The settings could not be kept in {path}: {exc.strerror}. They apply until the app stops."
+        ) from exc
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -226,7 +232,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as exc:
         raise SettingsError(f"The settings file cannot be read: {path} ({exc}). Correct or remove it.") from exc
     return {
-        name: value for key, item in values.items() for name, value in (item.items() if isinstance(item, dict) else [(key, item)])
+        name: value
+        for key, item in values.items()
+        for name, value in (item.items() if isinstance(item, dict) else [(key, item)])
     }
 
 

@@ -67,7 +67,10 @@ class DocumentRecord:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A span of a document given to the model: `text == document_text[start:end]`. Higher scores are better."""
+    """A span of a document given to the model: `text == document_text[start:end]`. Higher scores are better.
+
+    `focus` is the range of its answering sentence, as offsets in the document's text, where it was looked for.
+    """
 
     document_id: str
     document: str
@@ -78,6 +81,7 @@ class Evidence:
     score: float
     location: str = ""
     page: int | None = None
+    focus: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

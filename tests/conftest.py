@@ -64,20 +64,20 @@ def llama_server_binary() -> Path:
     return path
 
 
-@pytest.fixture()
+@pytest.fixture
 def fake_settings(tmp_path: Path) -> Settings:
     """Settings for page plumbing: fake models, a data directory of its own."""
     return load_settings({"data_dir": tmp_path / "data", "llm": "fake", "embeddings": "fake"}, {}, tmp_path)
 
 
-@pytest.fixture()
+@pytest.fixture
 def real_settings(tmp_path: Path, models_dir: Path) -> Settings:
     """Settings with the starter models, greedy and short, a data directory of its own."""
     given = {"data_dir": tmp_path / "data", "models_dir": models_dir, "n_ctx": 2048, "temperature": 0.0, "max_tokens": 64}
     return load_settings(given, {}, tmp_path)
 
 
-@pytest.fixture()
+@pytest.fixture
 def fake_engine(fake_settings: Settings) -> Iterator[Engine]:
     """An engine on fake models, the model loaded."""
     engine = Engine(fake_settings)
@@ -86,7 +86,7 @@ def fake_engine(fake_settings: Settings) -> Iterator[Engine]:
     engine.close()
 
 
-@pytest.fixture()
+@pytest.fixture
 def real_engine(real_settings: Settings) -> Iterator[Engine]:
     """An engine on the starter models, the model loaded."""
     engine = Engine(real_settings)

@@ -39,9 +39,7 @@ def attribute(answer: str, evidence: Sequence[Evidence], model: EmbeddingModel) 
         return tuple(AnswerSentence(text, "unsupported") for text in sentences)
     vectors = model.embed_sentences(sentences + [text for _, text in pieces])
     cosines = vectors[: len(sentences)] @ vectors[len(sentences) :].T
-    return tuple(
-        _sentence(text, pieces, [float(value) for value in row]) for text, row in zip(sentences, cosines, strict=True)
-    )
+    return tuple(_sentence(text, pieces, [float(value) for value in row]) for text, row in zip(sentences, cosines, strict=True))
 
 
 def support(score: float) -> Support:

@@ -9,7 +9,8 @@ from localrag.types import Turn
 
 _LEANS = re.compile(
     r"^\s*(and|but|also|so|what about|how about|why|why not|tell me more|more|go on|which one|what else)\b"
-    r"|\b(it|its|they|them|their|this|that|these|those|he|him|his|she|her|there|the (first|second|third|last|other|former|latter))\b",
+    r"|\b(it|its|they|them|their|this|that|these|those|he|him|his|she|her|there)\b"
+    r"|\bthe (first|second|third|last|other|former|latter)\b",
     re.IGNORECASE,
 )
 SHORT_WORDS = 3

@@ -32,7 +32,6 @@ class AnswerJob:
         """`started` is the perf_counter time the question was asked."""
         self.conversation_id = conversation_id
         self.started = started
-        self.cancel_requested = threading.Event()
         self._turn = turn
         self._state: State = "queued"
         self._changed = threading.Condition()

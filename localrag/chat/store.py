@@ -48,7 +48,9 @@ class ConversationStore:
                 with self._db:
                     return self._db.execute(sql, values).fetchall()
             except sqlite3.Error as exc:
-                raise StoreError(f"The conversations in {self._path} cannot be used: {exc}. Free some space and try again.") from exc
+                raise StoreError(
+                    f"The conversations in {self._path} cannot be used: {exc}. Free some space and try again."
+                ) from exc
 
     def create(self, collection: str) -> str:
         """Start a conversation about a collection (empty: without documents) and return its id."""
@@ -63,9 +65,16 @@ class ConversationStore:
 
     def get(self, conversation_id: str) -> Conversation:
         """A conversation with its turns; StoreError when there is none of that id."""
+        found = self.find(conversation_id)
+        if found is None:
+            raise StoreError(f"There is no conversation {conversation_id}. It may have been deleted; start a new chat.")
+        return found
+
+    def find(self, conversation_id: str) -> Conversation | None:
+        """A conversation with its turns, or None when there is none of that id."""
         rows = self._run("SELECT * FROM conversations WHERE id = ?", (conversation_id,))
         if not rows:
-            raise StoreError(f"There is no conversation {conversation_id}. It may have been deleted; start a new chat.")
+            return None
         bodies = self._run("SELECT body FROM turns WHERE conversation_id = ? ORDER BY position", (conversation_id,))
         try:
             turns = [_TURN.validate_json(row["body"]) for row in bodies]

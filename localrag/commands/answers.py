@@ -22,7 +22,9 @@ def search(args: Namespace, settings: Settings) -> int:
     """Find evidence for one question, or for every line of a file; no model answers."""
     library = Library(settings)
     try:
-        questions = [args.question] if args.question else [str(line["question"]) for line in read_lines(args.questions, "question")]
+        questions = [args.question]
+        if args.questions is not None:
+            questions = [str(line["question"]) for line in read_lines(args.questions, "question")]
         for question in questions:
             result = library.search(args.collection, question, args.k, args.budget_chars)
             if args.json:
@@ -128,8 +130,11 @@ def attribute(args: Namespace, settings: Settings) -> int:
             evidence = Evidence("", "", "", 0, len(str(pair["evidence"])), str(pair["evidence"]), 0.0)
             judged = attribute_answer(str(pair["sentence"]), [evidence], model)
             weakest = min(judged, key=lambda sentence: sentence.score) if judged else None
-            line = {"support": weakest.support if weakest else "unsupported", "score": weakest.score if weakest else 0.0}
-            say_json(line) if args.json else say(f"{line['support']:<12} {line['score']:.2f}  {first_line(str(pair['sentence']))}")
+            support, score = (weakest.support, weakest.score) if weakest else ("unsupported", 0.0)
+            if args.json:
+                say_json({"support": support, "score": score})
+            else:
+                say(f"{support:<12} {score:.2f}  {first_line(str(pair['sentence']))}")
         return DONE
     finally:
         library.close()
@@ -138,19 +143,19 @@ def attribute(args: Namespace, settings: Settings) -> int:
 def read_lines(path: Path, *fields: str) -> Iterator[dict[str, Any]]:
     """The objects of a JSONL file that hold all `fields`; StoreError names the line that does not."""
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
         raise StoreError(f"The file {path} cannot be read: {exc}. Give a JSONL file in UTF-8.") from exc
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # splitlines() would split at U+2028 inside a JSON text
         if not line.strip():
             continue
         try:
             value = json.loads(line)
-            missing = [field for field in fields if field not in value]
-        except (ValueError, TypeError) as exc:
+        except (ValueError, RecursionError) as exc:
             raise StoreError(f"Line {number} of {path} is no JSON object: {exc}. Correct it and try again.") from exc
+        if not isinstance(value, dict):
+            raise StoreError(f"Line {number} of {path} is no JSON object: {line:.40}. Correct it and try again.")
+        missing = [field for field in fields if field not in value]
         if missing:
             raise StoreError(f"Line {number} of {path} lacks {missing[0]!r}. Correct it and try again.")
         yield value
-
-

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from localrag.commands.output import DONE, FAILED, complain, say, say_json
-from localrag.documents.ingest import IngestEvent, Source
+from localrag.documents.ingest import IngestEvent, Source, printable
 from localrag.documents.sources import find_files, is_address
 from localrag.errors import LocalRagError
 from localrag.library import Library
@@ -48,7 +48,8 @@ def ingest(args: Namespace, settings: Settings) -> int:
             try:
                 sources += _sources(given)
             except LocalRagError as exc:
-                report(IngestEvent(given, given, given, status="failed", error=str(exc)))
+                shown = printable(given)
+                report(IngestEvent(shown, shown, shown, status="failed", error=printable(str(exc))))
         for event in library.ingest(args.collection, sources):
             if event.status is not None:
                 report(event)

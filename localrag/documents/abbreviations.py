@@ -11,7 +11,7 @@ def _words(text: str) -> frozenset[str]:
 TITLES = _words(
     "mr mrs ms mx dr drs prof profs rev fr sr sra srta hon pres gov sen rep gen col lt capt cmdr sgt cpl maj adm st "
     "ste mt ft mme mlle hr fam dipl ing vs viz cf e.g i.e eg ie z.b d.h u.a p.ej resp bzw approx ca incl excl misc ed "
-    "eds trans dept univ assn govt est min max avg temp tel ext"
+    "eds trans dept univ assn govt est min max avg temp tel ext std seq pos neg abs pct pkg qty"
 )
 # Not the end in front of a number: "Fig. 3", "No. 5", "Jan. 12".
 NUMBERED = _words(

@@ -33,7 +33,7 @@ _SUPERSETS = {
 }
 _DECLARED = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([A-Za-z0-9_.:\-]{2,40})""", re.IGNORECASE)
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f-\x84\x86-\x9f]")
-# Measured on 24 files in 10 encodings: text stays below 0.1 %, random bytes lie above 8 %.
+# Random bytes read as Latin-1 have 23 % (58 of 256 codes are counted); text has next to none. 2 % lies between, nearer to text.
 MAX_CONTROL_SHARE = 0.02
 _HEAD_BYTES = 4096
 _SAMPLE_BYTES = 256 * 1024

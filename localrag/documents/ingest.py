@@ -16,7 +16,7 @@ from localrag.documents.sources import read_file
 from localrag.documents.splitter import split
 from localrag.documents.web import fetch
 from localrag.embeddings.base import EmbeddingModel, Vectors
-from localrag.errors import LocalRagError
+from localrag.errors import EmbeddingError, LocalRagError
 from localrag.settings import Settings
 from localrag.types import Chunk, DocumentRecord, DocumentStatus, ParsedDocument
 
@@ -24,6 +24,11 @@ EMBED_STEP = 128
 """Chunks embedded between two looks at cancel and progress."""
 
 PutVectors = Callable[[list[str], Vectors], None]
+
+
+def printable(text: str) -> str:
+    """A text that can be stored and shown: what is no Unicode in a file's name becomes an escape such as \\udcff."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,7 @@ class Source:
     @property
     def identity(self) -> str:
         """What the ledger calls it: the absolute path, the address, or the uploaded name."""
-        return str(self.path) if self.path else self.address or self.name
+        return printable(str(self.path) if self.path else self.address or self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ class Ingestion:
             if self.cancelled():
                 return
             started = time.perf_counter()
-            start = IngestEvent(source.identity, source.name, source.identity)
+            start = IngestEvent(source.identity, printable(source.name), source.identity)
             yield start
             try:
                 for event in self._one(source, start):
@@ -87,8 +92,9 @@ class Ingestion:
                 self.clean_up()
                 return
             except LocalRagError as exc:
-                self._fail(source, str(exc))
-                yield replace(start, status="failed", error=str(exc), seconds=time.perf_counter() - started)
+                reason = printable(str(exc))
+                self._fail(source, reason)
+                yield replace(start, status="failed", error=reason, seconds=time.perf_counter() - started)
 
     def clean_up(self) -> None:
         """Take out of the index what an interrupted or replacing write left there."""
@@ -102,7 +108,7 @@ class Ingestion:
         digest = hashlib.sha256(data).hexdigest()
         limits = self.settings.documents
         splitter = f"sentences-1 {limits.chunk_chars}/{limits.chunk_overlap}"
-        document_id = hashlib.sha256(f"{self.collection.id}:{source.identity}".encode()).hexdigest()[:32]
+        document_id = self._document_id(source)
         old = self.ledger.document(document_id)
         if old and old.status != "failed" and old.sha256 == digest and self.ledger.splitter(document_id) == splitter:
             yield replace(event, status="unchanged", chunks=old.chunks, done=old.chunks)
@@ -117,6 +123,9 @@ class Ingestion:
         if old and old.status == "indexed" and status == "indexed":
             status = "replaced"
         yield replace(event, status=status, chunks=len(chunks), done=len(chunks), error=record.error)
+
+    def _document_id(self, source: Source) -> str:
+        return hashlib.sha256(f"{self.collection.id}:{source.identity}".encode()).hexdigest()[:32]
 
     def _bytes(self, source: Source) -> tuple[bytes, str, str]:
         """The source's bytes, the type its server declared, and the name readers may take hints from."""
@@ -135,19 +144,25 @@ class Ingestion:
             part = chunks[at : at + EMBED_STEP]
             vectors = self.model.embed_texts([chunk.text for chunk in part])
             if not np.isfinite(vectors).all():
-                raise LocalRagError(f"{event.name} could not be embedded: the model gave no usable numbers. Choose another one.")
+                raise EmbeddingError(f"{event.name} could not be embedded: the model gave no usable numbers. Choose another.")
             self.put_vectors([chunk.id for chunk in part], vectors)
             yield replace(event, done=at + len(part), chunks=len(chunks))
 
     def _fail(self, source: Source, reason: str) -> None:
         """Keep the reason in the ledger; a document that was in before stays in as it was."""
-        document_id = hashlib.sha256(f"{self.collection.id}:{source.identity}".encode()).hexdigest()[:32]
+        document_id = self._document_id(source)
         old = self.ledger.document(document_id)
         try:
             self.clean_up()
             if old is None or old.status == "failed":
                 record = DocumentRecord(
-                    document_id, self.collection.name, source.identity, source.name, status="failed", error=reason, added=now()
+                    document_id,
+                    self.collection.name,
+                    source.identity,
+                    printable(source.name),
+                    status="failed",
+                    error=reason,
+                    added=now(),
                 )
                 self.ledger.put(self.collection.id, record, "", [], "")
         except LocalRagError:
@@ -158,18 +173,19 @@ def _record(
     document_id: str, collection: str, source: Source, digest: str, parsed: ParsedDocument, chunks: list[Chunk]
 ) -> DocumentRecord:
     empty = not chunks
+    name = printable(source.name)
     return DocumentRecord(
         id=document_id,
         collection=collection,
         source=source.identity,
-        name=source.name,
+        name=name,
         type=parsed.type,
         title=parsed.title,
         description=parsed.description,
         language=parsed.language,
         sha256=digest,
         status="empty" if empty else "indexed",
-        error=f"{source.name} holds no text, so there is nothing to find in it." if empty else "",
+        error=f"{name} holds no text, so there is nothing to find in it." if empty else "",
         characters=len(parsed.text),
         chunks=len(chunks),
         added=now(),

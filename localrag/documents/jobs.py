@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 
 from localrag.documents.ingest import IngestEvent
 from localrag.errors import LocalRagError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +48,10 @@ class IngestView:
 
 
 class IngestJob:
-    """Drains a generator of events on a thread of its own. Every method may be called from any thread."""
+    """A generator of events, drained on a thread of the engine. Every method may be called from any thread."""
 
     def __init__(self, collection: str, total: int, run: Callable[[Callable[[], bool]], Iterator[IngestEvent]]) -> None:
-        """`run` gets a function that says whether to stop, and yields events; nothing starts before `start`."""
+        """`run` gets a function that says whether to stop, and yields events; nothing starts before `drain`."""
         self.collection, self._total, self._run = collection, total, run
         self._events: dict[str, IngestEvent] = {}
         self._cancel = threading.Event()
@@ -56,10 +59,6 @@ class IngestJob:
         self._error = ""
         self._started = time.perf_counter()
         self._seconds = 0.0
-
-    def start(self) -> None:
-        """Begin, on a new thread."""
-        threading.Thread(target=self._drain, name="ingest", daemon=True).start()
 
     def cancel(self) -> None:
         """Stop before the next piece of work; finished documents stay in, the one at hand is left as it was."""
@@ -86,12 +85,17 @@ class IngestJob:
             seconds,
         )
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
+        """Do the work, on the calling thread; an error that ends it is kept for the snapshot."""
+        self._started = time.perf_counter()
         try:
             for event in self._run(self._cancel.is_set):
                 self._events[event.document] = event
         except LocalRagError as exc:
             self._error = str(exc)
+        except Exception as exc:  # the job must end for who waits, whatever a library raised
+            logger.exception("an ingestion failed")
+            self._error = f"The documents could not be taken in: {exc}. Those that were finished are in; add the rest again."
         finally:
             self._seconds = time.perf_counter() - self._started
             self._finished.set()

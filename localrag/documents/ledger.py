@@ -162,7 +162,9 @@ class Ledger:
 
     def chunks_of(self, document_id: str) -> list[Chunk]:
         """All chunks of a document in order."""
-        return [_chunk(row) for row in self._rows("SELECT * FROM chunks WHERE document_id = ? ORDER BY position", (document_id,))]
+        return [
+            _chunk(row) for row in self._rows("SELECT * FROM chunks WHERE document_id = ? ORDER BY position", (document_id,))
+        ]
 
     def announce(self, collection_id: str, chunk_ids: Iterable[str]) -> None:
         """Note chunk ids before Chroma gets them, so that a crash leaves a list of what to take out again."""
@@ -172,7 +174,8 @@ class Ledger:
     def unfinished(self, collection_id: str) -> list[str]:
         """Chunk ids in Chroma that belong to no document: announced by a write that never ended, or replaced since."""
         rows = self._rows(
-            "SELECT chunk_id FROM unfinished WHERE collection_id = ? AND chunk_id NOT IN (SELECT id FROM chunks)", (collection_id,)
+            "SELECT chunk_id FROM unfinished WHERE collection_id = ? AND chunk_id NOT IN (SELECT id FROM chunks)",
+            (collection_id,),
         )
         return [row["chunk_id"] for row in rows]
 

@@ -24,6 +24,8 @@ _ITEM_NUMBER = re.compile(r"\s*(?:[-*+•>|][ \t])?\(?(?:\d{1,3}|[a-zA-Z]|[ivxIV
 _BLOCK = re.compile(r"\s*(?:#{1,6}[ \t]|[>|]|```|~~~|\[\d{1,3}\][ \t]|[-*_=][ \t]?[-*_=][ \t]?[-*_=])")
 _UNDERLINE = re.compile(r"\s{0,3}(?:=+|-{2,})\s*\Z")
 _CODE_END = ("{", "}", ";", "[", "],", "},")
+# Korean dates: "2024. 5. 3."
+_DATE = re.compile(r"\d\.[ ]?\d{1,2}\.\Z")
 _FIRST_WORD_CHARS = 12
 
 
@@ -139,7 +141,7 @@ def _ends_before_small_letter(char: str, word: str, is_single: bool, quoted: boo
         return not quoted
     lower = word.lower()
     known = lower in TITLES or lower in NUMBERED or lower in MAYBE
-    return is_single and len(word) >= 4 and word.isalpha() and not known
+    return is_single and len(word) >= 3 and word.isalpha() and not known
 
 
 def _full_stop_ends(text: str, start: int, mark: int, word: str, next_word: str) -> bool:
@@ -153,6 +155,8 @@ def _full_stop_ends(text: str, start: int, mark: int, word: str, next_word: str)
     if lower in NUMBERED and (before_number or (len(lower) < 3 and following.isupper())):
         return False
     if word.isdigit() and len(word) <= 4 and (before_number or following.lower() in MONTHS):
+        return False
+    if _CJK.match(following) and _DATE.search(text[max(start, mark - 8) : mark + 1]):
         return False
     if len(word) == 1 and word.isalpha() and word.isupper() and not _CJK.match(word):
         return following.lower() in STARTERS

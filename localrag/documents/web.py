@@ -71,24 +71,38 @@ def fetch(address: str, settings: WebSettings, policy: AddressPolicy | None = No
 def _follow(address: str, settings: WebSettings, guard: Guard) -> FetchedPage:
     current = address
     for _ in range(MAX_REDIRECTS + 1):
-        url = _parsed(current)
-        connection = _connection(url, guard)
         try:
-            connection.request("GET", url.request_uri, headers=_HEADERS, preload_content=False)
-            response = connection.getresponse()
-            target = response.headers.get("Location")
-            if response.status not in _REDIRECTS or not target:
-                return _page(current, response, settings, guard.deadline)
+            found = _visit(current, settings, guard)
         except RefusedAddress as exc:
             origin = "" if current == address else f" ({_shown(address)} redirects to it)"
             raise FetchError(
                 f"{_shown(current)}{origin} leads to {exc}, which is no public internet address. "
                 "Set allow_private_addresses if you mean it."
             ) from exc
-        finally:
-            connection.close()
-        current = urljoin(current, target.strip())
+        if isinstance(found, FetchedPage):
+            return found
+        try:
+            current = urljoin(current, found)
+        except ValueError as exc:
+            raise FetchError(f"{_shown(address)} redirects to {_shown(found)}, which is not a web address. Check it.") from exc
     raise FetchError(f"{_shown(address)} leads from page to page more than {MAX_REDIRECTS} times. Give the final address.")
+
+
+def _visit(address: str, settings: WebSettings, guard: Guard) -> FetchedPage | str:
+    """The page at one address, or where it redirects to."""
+    url = _parsed(address)
+    connection = _connection(url, guard)
+    response = None
+    try:
+        connection.request("GET", url.request_uri, headers=_HEADERS, preload_content=False)
+        response = connection.getresponse()
+        target = response.headers.get("Location", "").strip()
+        return target if response.status in _REDIRECTS and target else _page(address, response, settings, guard.deadline)
+    finally:
+        # The answer keeps the socket open by itself when the server closes after it.
+        if response is not None:
+            response.close()
+        connection.close()
 
 
 def _parsed(address: str) -> Url:

@@ -36,7 +36,7 @@ class EmbeddingModel(Embeddings):
         """A few short texts as rows of shape (len(texts), dimension); like a question, it waits for no documents."""
         return self.embed_texts(texts)
 
-    def close(self) -> None:  # noqa: B027 - a backend without memory to free needs no override
+    def close(self) -> None:
         """Free the memory."""
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:

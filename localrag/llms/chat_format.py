@@ -9,7 +9,8 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jinja2
@@ -27,6 +28,20 @@ PLAIN = """{% for m in messages %}{% if m.role == 'system' %}{{ m.content }}
 {% endif %}{% endfor %}{% if add_generation_prompt %}Answer:{% endif %}"""
 """Used when a model file brings no template: a base model continues this pattern."""
 
+MAX_RENDERED_CHARS = 1_000_000
+MAX_RENDER_S = 5.0
+MAX_LOOP_STEPS = 1_000_000
+_FAILURES = (
+    jinja2.TemplateError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What a template written by strangers may raise while it renders."""
 _MARKER = re.compile("\ue000(\\d+)\ue001")  # private use area: no template writes it, no filter changes it
 
 
@@ -41,11 +56,13 @@ class ChatFormat:
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=[jinja2.ext.loopcontrols, _GenerationTag]
         )
-        environment.filters["tojson"] = lambda value, **options: json.dumps(value, ensure_ascii=False, indent=options.get("indent"))
+        environment.filters["tojson"] = _to_json
         try:
             self._template = environment.from_string(template or PLAIN)
-        except jinja2.TemplateError as exc:
-            raise PromptError(f"The model's chat template is not valid: {exc}. Choose another prompt format.") from exc
+        except (jinja2.TemplateError, RecursionError) as exc:
+            raise PromptError(
+                f"The model's chat template is not valid: {exc}. Choose another model on the Model page."
+            ) from exc
 
     def parts(self, roles: Sequence[Role], add_generation_prompt: bool = True) -> list[str | int]:
         """Render messages of these roles: template texts (str) with the index of each message (int) in its place.
@@ -68,22 +85,25 @@ class ChatFormat:
         else:
             parts = self._split(self._render(list(enumerate(roles)), add_generation_prompt))
         if _indices(parts) != list(range(len(roles))):
-            raise PromptError("The model's chat template leaves messages out. Choose another prompt format on the Model page.")
+            raise PromptError("The model's chat template leaves messages out. Choose another model on the Model page.")
         return parts
 
     def _render(self, messages: list[tuple[int, Role]], add_generation_prompt: bool) -> str:
+        pieces = self._template.generate(
+            messages=[{"role": role, "content": f"\ue000{index}\ue001"} for index, role in messages],
+            add_generation_prompt=add_generation_prompt,
+            bos_token=self._bos,
+            eos_token=self._eos,
+            raise_exception=_refuse,
+            strftime_now=lambda form: datetime.datetime.now().strftime(form),
+            tools=None,
+            range=_limited_range(),
+        )
         try:
-            return self._template.render(
-                messages=[{"role": role, "content": f"\ue000{index}\ue001"} for index, role in messages],
-                add_generation_prompt=add_generation_prompt,
-                bos_token=self._bos,
-                eos_token=self._eos,
-                raise_exception=_refuse,
-                strftime_now=lambda form: datetime.datetime.now().strftime(form),
-                tools=None,
-            )
-        except (jinja2.TemplateError, TypeError, ValueError, KeyError) as exc:
-            raise PromptError(f"The model's chat template fails: {exc}. Choose another prompt format on the Model page.") from exc
+            return _join(pieces)
+        except _FAILURES as exc:
+            reason = str(exc) or type(exc).__name__
+            raise PromptError(f"The model's chat template fails: {reason}. Choose another model on the Model page.") from exc
 
     @staticmethod
     def _split(text: str) -> list[str | int]:
@@ -104,6 +124,35 @@ class _GenerationTag(jinja2.ext.Extension):
     def parse(self, parser: Any) -> Any:
         parser.stream.skip(1)
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+def _to_json(value: Any, **options: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=options.get("indent"))
+
+
+def _join(pieces: Iterator[str]) -> str:
+    """The rendered text; ValueError for a template that goes on and on."""
+    limit, text, size = time.monotonic() + MAX_RENDER_S, [], 0
+    for piece in pieces:
+        text.append(piece)
+        size += len(piece)
+        if size > MAX_RENDERED_CHARS or time.monotonic() > limit:
+            raise ValueError("it writes without end")
+    return "".join(text)
+
+
+def _limited_range() -> Callable[..., range]:
+    """Jinja's `range` with a budget for one rendering, so that nested loops end."""
+    steps = 0
+
+    def limited(*bounds: int) -> range:
+        nonlocal steps
+        steps += len(range(*bounds)) + 1
+        if steps > MAX_LOOP_STEPS:
+            raise ValueError("it loops without end")
+        return range(*bounds)
+
+    return limited
 
 
 def _refuse(message: str) -> None:

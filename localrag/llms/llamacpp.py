@@ -8,6 +8,7 @@ from typing import Any
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import PrivateAttr
 
@@ -66,7 +67,7 @@ class LlamaCppModel:
             self.close()
             raise
         self.n_ctx = self.context.n_ctx
-        self.stop = self.format.stop
+        self.stop: tuple[str, ...] = self.format.stop
         self.llm: BaseChatModel = LlamaCppChat.over(self)
 
     def parts(self, roles: Sequence[str]) -> list[str | int]:
@@ -145,11 +146,11 @@ class LlamaCppChat(BaseChatModel):
             "prefill_rate": stats.prefill_rate,
             "generation_rate": stats.generation_rate,
         }
-        usage = {
-            "input_tokens": stats.prompt_tokens,
-            "output_tokens": stats.answer_tokens,
-            "total_tokens": stats.prompt_tokens + stats.answer_tokens,
-        }
+        usage = UsageMetadata(
+            input_tokens=stats.prompt_tokens,
+            output_tokens=stats.answer_tokens,
+            total_tokens=stats.prompt_tokens + stats.answer_tokens,
+        )
         yield ChatGenerationChunk(
             message=AIMessageChunk(content="", response_metadata=details, usage_metadata=usage, chunk_position="last")
         )

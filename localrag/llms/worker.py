@@ -65,7 +65,10 @@ class ModelWorker:
 
     def _run(self) -> None:
         while (task := self._tasks.get()) is not None:
-            task(self._model)
+            try:
+                task(self._model)
+            except Exception:  # a failed task must not take the questions behind it along
+                logger.exception("a task of the model's thread failed")
         self._release()
 
     def _swap(self, settings: ModelSettings) -> LocalRagError | None:

@@ -31,6 +31,9 @@ def llama_library() -> ModuleType:
     llama-cpp-python's own `verbose=False` redirects file descriptors 1 and 2 of the whole process; a log callback
     keeps other threads' output whole and lets a failed load say why.
     """
+    # Threads that spin while they wait for one another slow each other ten times as soon as another process wants a
+    # core (measured: 2 tokens/s against 25). libgomp reads this once, when llama.cpp is loaded; who set it keeps it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     import llama_cpp
 
     def receive(level: int, text: bytes, _data: Any) -> None:
@@ -38,13 +41,14 @@ def llama_library() -> ModuleType:
         if line and level in (GGML_LOG_WARN, GGML_LOG_ERROR, GGML_LOG_CONT):
             _recent.append(line)
         if line:
-            logger.log(logging.WARNING if level == GGML_LOG_ERROR else logging.DEBUG, "%s", line)
+            logger.debug("%s", line)  # what matters of it becomes the sentence of an error
 
     callback = llama_cpp.llama_log_callback(receive)
     _kept.append(callback)
     llama_cpp.llama_log_set(callback, ctypes.c_void_p(0))
     llama_cpp.llama_backend_init()
-    return llama_cpp
+    library: ModuleType = llama_cpp
+    return library
 
 
 def last_complaint() -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import requests
 from langchain_core.prompts import ChatPromptTemplate
+from urllib3.exceptions import HTTPError
 
 from localrag.errors import PromptError
 
@@ -19,7 +20,6 @@ HUB_NAMES = ("rlm/rag-prompt", "rlm/rag-prompt-llama")
 TIMEOUT_S = 15.0
 MAX_MANIFEST_BYTES = 1 << 20
 _ROLES = {"HumanMessagePromptTemplate": "human", "SystemMessagePromptTemplate": "system", "AIMessagePromptTemplate": "ai"}
-_FIELD = re.compile(r"(?<!\{)\{([^{}]*)\}(?!\})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +67,36 @@ def refresh(name: str, kept: Path, base_url: str = HUB_API) -> HubPrompt:
         answer = json.loads(body)
         messages = tuple(_messages(answer["manifest"]))
         commit = str(answer.get("commit_hash") or "") or None
-    except (requests.RequestException, ValueError, KeyError, TypeError, OSError) as exc:
-        raise PromptError(f"The prompt {name} could not be refreshed from {base_url}: {exc}. The copy at hand stays in use.") from exc
-    found = HubPrompt(name, f"https://smith.langchain.com/hub/{name}", commit, messages)
-    fields = {field for _, template in messages for field in _FIELD.findall(template)}
+        fields = {field for _, template in messages for field in _fields(template)}
+    except (requests.RequestException, HTTPError, ValueError, LookupError, TypeError, OSError, RecursionError) as exc:
+        raise PromptError(
+            f"The prompt {name} could not be refreshed from {base_url}: {exc}. The copy at hand stays in use."
+        ) from exc
     if fields != {"context", "question"}:
         raise PromptError(f"The prompt {name} takes {sorted(fields)}, not context and question. The copy at hand stays in use.")
-    kept.mkdir(parents=True, exist_ok=True)
-    data = {"name": name, "origin": found.origin, "commit": commit, "messages": [{"role": r, "template": t} for r, t in messages]}
-    target = kept / f"{name.replace('/', '_')}.json"
-    target.with_suffix(".tmp").write_text(json.dumps(data, indent=2), "utf-8")
-    target.with_suffix(".tmp").replace(target)
+    found = HubPrompt(name, f"https://smith.langchain.com/hub/{name}", commit, messages)
+    _keep(found, kept)
+    return found
+
+
+def _keep(found: HubPrompt, kept: Path) -> None:
+    messages = [{"role": role, "template": template} for role, template in found.messages]
+    data = {"name": found.name, "origin": found.origin, "commit": found.commit, "messages": messages}
+    target = kept / f"{found.name.replace('/', '_')}.json"
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+        target.with_suffix(".tmp").write_text(json.dumps(data, indent=2), "utf-8")
+        target.with_suffix(".tmp").replace(target)
+    except OSError as exc:
+        raise PromptError(f"The prompt {found.name} could not be kept in {kept}: {exc.strerror}. Free some space.") from exc
+
+
+def _fields(template: str) -> list[str]:
+    """What an f-string template asks for, with any attribute, conversion or format it would apply."""
+    found = []
+    for _, name, form, conversion in Formatter().parse(template):
+        if name is not None:
+            found.append(name + (f"!{conversion}" if conversion else "") + (f":{form}" if form else ""))
     return found
 
 

@@ -18,7 +18,7 @@ from localrag.types import Dropped, Evidence, PromptPlan, Segment, SegmentKind, 
 SYSTEM = "You are a helpful assistant. Answer the question using the context."
 """Short on purpose: of seven wordings tried on the starter model, longer instructions made the answers wander."""
 SYSTEM_WITHOUT_DOCUMENTS = "You are a helpful assistant."
-STOP = ("\nQuestion:",)
+STOP = ("\nQuestion:", "\n Question:")
 """Small models go on with a question of their own, in the pattern of the prompt."""
 KEEP_SHARE = 0.5
 """When the window is full, old turns go until this share is left for history: one larger step instead of one each turn."""

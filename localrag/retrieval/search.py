@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from localrag.documents.ledger import CollectionRecord, Ledger
-from localrag.embeddings.base import EmbeddingModel
+from localrag.embeddings.base import EmbeddingModel, Vectors
 from localrag.errors import StoreError
 from localrag.types import Chunk, DocumentRecord, Evidence, SearchResult
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # chromadb takes a second to import
     from localrag.retrieval.vectors import VectorIndex
 
 SPARE = 8
-"""More candidates than asked for: an index that is being written may name chunks the ledger does not hold (yet)."""
+"""More candidates than asked for at first: an index that is being written may name chunks the ledger does not hold (yet)."""
 BUDGET_CANDIDATES = 50
 
 
@@ -38,15 +38,14 @@ def search(
         raise StoreError("The question is empty. Write what you want to know.")
     wanted = k if k is not None else BUDGET_CANDIDATES
     vector = model.embed_question(question)
-    ranked = index.nearest(collection.id, model, vector, wanted + SPARE) if collection.chunks else []
-    chunks = ledger.chunks([chunk_id for chunk_id, _ in ranked])
+    ranked, chunks = _candidates(collection, ledger, index, model, vector, wanted)
     records: dict[str, DocumentRecord | None] = {}
     evidence: list[Evidence] = []
     left = budget_chars if budget_chars is not None else None
     for chunk_id, score in ranked:
-        chunk = chunks.get(chunk_id)
-        if chunk is None or len(evidence) == wanted:
-            continue
+        chunk = chunks[chunk_id]
+        if len(evidence) == wanted:
+            break
         if chunk.document_id not in records:
             records[chunk.document_id] = ledger.document(chunk.document_id)
         record = records[chunk.document_id]
@@ -57,6 +56,23 @@ def search(
         evidence.append(_evidence(chunk, record, score))
     confidence = max(0.0, min(1.0, ranked[0][1])) if ranked else 0.0
     return SearchResult(question, tuple(evidence), confidence, time.perf_counter() - started)
+
+
+def _candidates(
+    collection: CollectionRecord, ledger: Ledger, index: VectorIndex, model: EmbeddingModel, vector: Vectors, wanted: int
+) -> tuple[list[tuple[str, float]], dict[str, Chunk]]:
+    """The `wanted` nearest chunks the ledger knows, best first; more when they come along.
+
+    A document that is going in, or was broken off, may have any number of vectors in front of them.
+    """
+    count = wanted + SPARE
+    while collection.chunks:
+        ranked = index.nearest(collection.id, model, vector, count)
+        chunks = ledger.chunks([chunk_id for chunk_id, _ in ranked])
+        if len(chunks) >= wanted or len(ranked) < count:
+            return [(chunk_id, score) for chunk_id, score in ranked if chunk_id in chunks], chunks
+        count *= 4
+    return [], {}
 
 
 def _evidence(chunk: Chunk, record: DocumentRecord, score: float) -> Evidence:

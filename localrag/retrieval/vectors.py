@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +68,15 @@ class VectorIndex:
         target = self.collection(collection_id, model)
         for at in range(0, len(ids), self._batch):
             part = slice(at, at + self._batch)
-            self._guard(lambda part=part: target.upsert(ids=list(ids[part]), embeddings=vectors[part]))  # type: ignore[misc]
+            self._guard(partial(target.upsert, ids=list(ids[part]), embeddings=vectors[part]))
 
     def remove(self, collection_id: str, ids: Sequence[str]) -> None:
         """Take vectors out; ids that are not there are no error."""
         target = self._find(collection_id)
-        for at in range(0, len(ids) if target else 0, self._batch):
-            self._guard(lambda at=at: target.delete(ids=list(ids[at : at + self._batch])))  # type: ignore[misc]
+        if target is None:
+            return
+        for at in range(0, len(ids), self._batch):
+            self._guard(partial(target.delete, ids=list(ids[at : at + self._batch])))
 
     def nearest(self, collection_id: str, model: EmbeddingModel, vector: Vectors, k: int) -> list[tuple[str, float]]:
         """The k nearest chunk ids with their cosine similarity (1.0 identical, 0.0 unrelated), best first."""
@@ -114,9 +117,9 @@ def check_identity(collection: Collection, model: EmbeddingModel) -> None:
     metadata = collection.metadata or {}
     if metadata.get(IDENTITY) != model.identity or metadata.get("dimension") != model.dimension:
         raise StoreError(
-            f"This collection was built with the embedding model {metadata.get(NAME, 'unknown')}, the settings name {model.name}."
-            " Switch back to that model, or make a new collection and add the documents again."
+            f"This collection was built with the embedding model {metadata.get(NAME, 'unknown')},"
+            f" the settings name {model.name}. Switch back to that model, or make a new collection and add the documents again."
         )
     space = (collection.configuration.get("hnsw") or {}).get("space")
     if space != SPACE:
-        raise StoreError(f"This collection measures distance as {space}, not cosine. Make a new one and add the documents again.")
+        raise StoreError(f"This collection measures distance as {space}, not cosine. Make a new one, add the documents again.")

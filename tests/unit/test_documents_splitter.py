@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -44,7 +45,7 @@ def test_chunks_are_exact_trimmed_short_enough_and_cover_every_sentence(script: 
             assert 0 < len(chunk.text) <= chunk_chars
             assert (chunk.index, chunk.document_id) == (index, "doc")
             covered[chunk.start : chunk.end] = b"\1" * (chunk.end - chunk.start)
-        for before, after in zip(chunks, chunks[1:], strict=False):
+        for before, after in pairwise(chunks):
             assert before.start < after.start
             assert before.end < after.end
             assert before.end - after.start <= min(overlap, chunk_chars // 2)

@@ -1,0 +1,72 @@
+"""The line above a conversation, and what a first visit sees."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from localrag.engine import Engine
+from localrag.settings import DEFAULT_COLLECTION, GUIDE_COLLECTION
+from localrag.types import Conversation
+from localrag.ui import state
+from localrag.ui.evidence import plain
+from localrag.ui.ingest import start_uploads
+
+SAMPLE_QUESTIONS = ("How do I stop an answer?", "Where is my data kept?", "What do the marks under a sentence mean?")
+
+
+def chat_top(engine: Engine, names: list[str], fallback: str, conversation: Conversation | None) -> str:
+    """Draw collection, model and the documents switch; returns the collection to ask, empty for none."""
+    model = engine.model_state
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        chosen = ""
+        if names:
+            # A conversation opens with the collection it was asked about, whatever was chosen elsewhere.
+            key = f"collection_of_{conversation.id if conversation else 'new'}"
+            known = fallback if conversation else state.collection(names, fallback)
+            chosen = st.selectbox(
+                "Collection",
+                names,
+                names.index(known) if known in names else 0,
+                key=key,
+                label_visibility="collapsed",
+                width=240,
+            )
+            state.choose_collection(chosen)
+        sign = {"ready": ":green[●]", "loading": ":orange[●]"}.get(model.status, ":red[●]")
+        st.caption(f"{sign} {plain(model.name or 'no model')}" + (f" · n_ctx {model.n_ctx:,}" if model.n_ctx else ""))
+        default = conversation.collection != "" if conversation and conversation.turns else True
+        key = f"documents_of_{conversation.id if conversation else 'new'}"
+        with_documents = st.toggle("Documents", default, key=key, help="Off: the model answers alone, from what it learned")
+    if model.error:
+        st.caption(f":material/error: {plain(model.error)}")
+    elif model.status in ("none", "failed"):
+        st.caption("No model is loaded. Choose one on the Model page, or fetch the starter models: `python -m localrag setup`.")
+    if not with_documents:
+        st.caption(":material/link_off: Without documents: nothing in the answer is checked against anything.")
+    return chosen if with_documents else ""
+
+
+def welcome(engine: Engine, collection: str) -> str | None:
+    """What stands where no question was asked yet; returns a question that was clicked."""
+    st.title("Ask your documents", anchor=False)
+    st.caption("The passages that answer come first, then the answer, every sentence marked with where it comes from.")
+    if any(not job.finished for job in engine.ingest_jobs):
+        st.caption(":shimmer[Your documents are going in.] The Documents page shows how far they are.")
+    asked = None
+    if collection == GUIDE_COLLECTION:
+        with st.container(horizontal=True):
+            for number, text in enumerate(SAMPLE_QUESTIONS):
+                if st.button(text, key=f"sample_{number}"):
+                    asked = text
+    files = st.file_uploader(
+        "Drop your own documents here",
+        accept_multiple_files=True,
+        key=f"first_upload_{state.upload_round()}",
+    )
+    if files:
+        start_uploads(engine, DEFAULT_COLLECTION, files)
+        state.choose_collection(DEFAULT_COLLECTION)
+        state.next_upload_round()
+        st.switch_page("pages/documents.py")
+    st.caption(":material/lock: No document, question or answer leaves this machine.")
+    return asked

@@ -1,0 +1,79 @@
+"""The evidence card: what was found, before a word is written; and the document at the place a passage stands."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from localrag.engine import Engine
+from localrag.types import Evidence, Turn
+from localrag.ui.prose import FIGURES, circled, passage
+
+AROUND_CHARS = 1_500
+PREVIEW = 2
+
+
+def evidence_card(engine: Engine, turn: Turn) -> None:
+    """Draw the passages of a turn, the answering sentence of each highlighted."""
+    if not turn.evidence:
+        return
+    tokens = turn.plan.count("evidence") if turn.plan else 0
+    counted = f"{tokens:,} tokens · " if tokens else ""
+    count = len(turn.evidence)
+    with st.container(border=True, gap="small"):
+        st.caption(f"Evidence · {count} passage{'s' * (count > 1)} · {counted}{turn.timings.search_s * 1000:.0f} ms")
+        for number, evidence in enumerate(turn.evidence[:PREVIEW]):
+            _passage(engine, turn, number, evidence)
+        if count > PREVIEW:
+            with st.expander(f"{count - PREVIEW} more passage{'s' * (count - PREVIEW > 1)}", type="compact"):
+                for number, evidence in enumerate(turn.evidence[PREVIEW:], PREVIEW):
+                    _passage(engine, turn, number, evidence)
+
+
+def _passage(engine: Engine, turn: Turn, number: int, evidence: Evidence) -> None:
+    focus = (evidence.focus[0] - evidence.start, evidence.focus[1] - evidence.start) if evidence.focus else None
+    st.html(passage(evidence.text, focus))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(f"{circled(number + 1)} {place(evidence)}", width="stretch")
+        if st.button("open", key=f"open_{turn.id}_{number}", type="tertiary", icon=":material/open_in_new:"):
+            show_document(engine, evidence)
+
+
+def place(evidence: Evidence) -> str:
+    """Document and location of a span, in one line of Markdown-safe text."""
+    parts = [evidence.name, *([evidence.location] if evidence.location else [])]
+    return plain(" › ".join(parts))
+
+
+def plain(text: str) -> str:
+    """Text that Streamlit's Markdown shows as it is."""
+    return "".join("\\" + c if c in "\\`*_{}[]()#+-.!|<>~:$&" else c for c in " ".join(text.split()))
+
+
+def sources_line(turn: Turn) -> None:
+    """Under the answer: which documents and sections it draws on."""
+    cited = {number for sentence in turn.sentences for number in sentence.evidence}
+    named = [f"{circled(n + 1)} {place(e)}" for n, e in enumerate(turn.evidence) if n in cited]
+    if named:
+        st.caption("Sources  " + "  ·  ".join(named))
+    elif turn.sentences:
+        st.caption("Sources  none: no passage carries a sentence of this answer.")
+
+
+@st.dialog("Document", width="large", position="right")
+def show_document(engine: Engine, evidence: Evidence) -> None:
+    """The document around a span, the span marked."""
+    record = engine.library.ledger.document(evidence.document_id)
+    if record is None:
+        st.caption("This document was deleted after the answer was written. The passage is kept with the answer.")
+        st.html(passage(evidence.text))
+        return
+    text = engine.library.ledger.text(record.id)
+    start, end = max(0, evidence.start - AROUND_CHARS), min(len(text), evidence.end + AROUND_CHARS)
+    st.subheader(plain(record.title or record.name), anchor=False)
+    st.caption(f"{place(evidence)} · characters {evidence.start:,} to {evidence.end:,} of {len(text):,}")
+    if text[evidence.start : evidence.end] != evidence.text:
+        st.caption("The document has changed since; this is the passage as it was.")
+        st.html(passage(evidence.text))
+        return
+    st.html(passage(text[start:end], (evidence.start - start, evidence.end - start)))
+    st.html(f"<div style='{FIGURES};opacity:0.7'>{'…' * (end < len(text))}</div>")

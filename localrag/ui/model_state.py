@@ -1,0 +1,33 @@
+"""What the model is doing, in one line that keeps itself up to date."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from localrag.engine import Engine
+from localrag.ui.evidence import plain
+
+POLL_S = 0.3
+
+
+def model_state(engine: Engine) -> None:
+    """Draw the state; while a model is being loaded, until it is."""
+    if engine.model_state.status == "loading":
+        _loading(engine)
+        return
+    model = engine.model_state
+    if model.status == "ready":
+        st.caption(f":green[●] {plain(model.name)} is in use, with n_ctx {model.n_ctx:,}.")
+    else:
+        st.caption(":red[●] No model is in use.")
+    if model.error:
+        kept = " The model before it keeps working." if model.status == "ready" else ""
+        st.error(f"{model.error}{kept}", icon=":material/error:")
+
+
+@st.fragment(run_every=POLL_S)
+def _loading(engine: Engine) -> None:
+    model = engine.model_state
+    if model.status != "loading":
+        st.rerun()
+    st.caption(f":orange[●] :shimmer[Loading {plain(model.name)}]")

@@ -1,0 +1,76 @@
+"""The prompt as one thin stacked bar with its figures, and its very text on demand."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from localrag.types import PromptPlan, SegmentKind, Turn
+from localrag.ui.prose import ACCENT, FIGURES
+
+NAMES: dict[SegmentKind, str] = {
+    "template": "the model's template",
+    "system": "instruction",
+    "history": "earlier turns",
+    "evidence": "passages",
+    "question": "question",
+    "answer": "answer",
+}
+_SHADES: dict[SegmentKind, float] = {
+    "template": 0.35,
+    "system": 0.5,
+    "history": 0.4,
+    "evidence": 1.0,
+    "question": 0.7,
+    "answer": 0.2,
+}
+_FINISH = {"length": "ended at the longest answer", "cancelled": "stopped", "stop": "", None: ""}
+
+
+def prompt_bar(turn: Turn) -> None:
+    """Draw how the window is filled and how the answer went, in one line."""
+    plan = turn.plan
+    if plan is None:
+        return
+    timings, figures = turn.timings, [f"{plan.count():,} of {plan.n_ctx:,} tokens"]
+    if timings.prompt_tokens:
+        figures.append(f"{timings.evaluated_tokens:,} evaluated, {timings.prompt_tokens - timings.evaluated_tokens:,} reused")
+        figures.append(f"first word {timings.first_token_s:.2f} s")
+    if timings.generation_rate:
+        figures.append(f"{timings.answer_tokens:,} tokens at {timings.generation_rate:.0f}/s")
+    if _FINISH.get(timings.finish):
+        figures.append(_FINISH[timings.finish])
+    if plan.dropped:
+        figures.append(f"{len(plan.dropped)} left out")
+    text = " · ".join(figures)
+    st.html(
+        f"<div style='display:flex;align-items:center;gap:10px;flex-wrap:wrap;{FIGURES};opacity:0.85'>"
+        f"<span style='flex:0 1 220px;min-width:120px'>{_bar(plan)}</span><span>{text}</span></div>"
+    )
+
+
+def _bar(plan: PromptPlan) -> str:
+    parts = []
+    for kind, shade in _SHADES.items():
+        tokens = plan.reserved if kind == "answer" else plan.count(kind)
+        share = 100 * tokens / plan.n_ctx
+        if tokens:
+            style = f"width:{share:.2f}%;background:{ACCENT};opacity:{shade}"
+            parts.append(f"<span title='{NAMES[kind]}: {tokens:,} tokens' style='{style}'></span>")
+    frame = "display:flex;height:8px;border-radius:4px;overflow:hidden;background:rgba(128,128,128,0.22)"
+    return f"<span role='img' aria-label='{plan.count()} of {plan.n_ctx} tokens used' style='{frame}'>{''.join(parts)}</span>"
+
+
+def prompt_text(turn: Turn) -> None:
+    """Draw the very text of each segment with its tokens, and what was left out and why."""
+    plan = turn.plan
+    if plan is None:
+        st.caption("Nothing was read yet.")
+        return
+    st.caption(f"Model {turn.model}. {plan.reserved:,} tokens of the window are kept free for the answer.")
+    for segment in plan.segments:
+        if segment.tokens:
+            st.caption(f"{NAMES[segment.kind]} · {len(segment.tokens):,} tokens")
+            st.text(segment.text or "(start of text)")
+    for dropped in plan.dropped:
+        st.caption(f"left out: {NAMES[dropped.kind]}, because {dropped.why}")
+        st.text(dropped.text)

@@ -1,0 +1,57 @@
+"""What a browser session remembers, as typed functions: pages use no string keys. The address keeps the conversation."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+_CONVERSATION, _COLLECTION, _NOTICE, _UPLOADS = "conversation_id", "collection", "notice", "uploads"
+_ADDRESS = "c"
+
+
+def conversation_id() -> str | None:
+    """The open conversation: from the page's address after a reload, from the session after a change of page."""
+    chosen = st.query_params.get(_ADDRESS) or st.session_state.get(_CONVERSATION)
+    if chosen:
+        open_conversation(chosen)
+    return chosen
+
+
+def open_conversation(conversation: str | None) -> None:
+    """Open a conversation, or none for a new chat."""
+    st.session_state[_CONVERSATION] = conversation
+    if conversation is None:
+        st.query_params.pop(_ADDRESS, None)
+    elif st.query_params.get(_ADDRESS) != conversation:
+        st.query_params[_ADDRESS] = conversation
+
+
+def collection(names: list[str], fallback: str) -> str:
+    """The chosen collection, if it still exists."""
+    chosen = st.session_state.get(_COLLECTION)
+    return chosen if chosen in names else fallback
+
+
+def choose_collection(name: str) -> None:
+    """Remember a collection over pages."""
+    st.session_state[_COLLECTION] = name
+
+
+def notify(text: str) -> None:
+    """Say something after the next rerun."""
+    st.session_state[_NOTICE] = text
+
+
+def take_notice() -> str | None:
+    """What was to be said, once."""
+    notice: str | None = st.session_state.pop(_NOTICE, None)
+    return notice
+
+
+def upload_round() -> int:
+    """Part of the uploader's key: a new round is an empty uploader."""
+    return int(st.session_state.get(_UPLOADS, 0))
+
+
+def next_upload_round() -> None:
+    """Empty the uploader at the next rerun."""
+    st.session_state[_UPLOADS] = upload_round() + 1

@@ -1,0 +1,73 @@
+"""A question with its evidence and answer, finished or in the making."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from localrag.chat.jobs import AnswerView
+from localrag.engine import Engine
+from localrag.types import Turn
+from localrag.ui.evidence import evidence_card, plain, sources_line
+from localrag.ui.prompt_bar import prompt_bar, prompt_text
+from localrag.ui.prose import answer
+
+POLL_S = 0.12
+
+
+def question(turn: Turn) -> None:
+    """The question as it was asked."""
+    with st.chat_message("user", avatar=":material/person:"):
+        st.markdown(plain(turn.question))
+
+
+def finished_turn(engine: Engine, turn: Turn) -> None:
+    """A turn that is over: question, evidence, answer, sources, figures."""
+    question(turn)
+    with st.chat_message("assistant", avatar=":material/menu_book:"):
+        evidence_card(engine, turn)
+        if turn.answer:
+            st.html(answer(turn.answer, turn.sentences))
+        if turn.error:
+            st.error(turn.error, icon=":material/error:")
+        elif not turn.answer:
+            stopped = turn.timings.finish == "cancelled"
+            st.caption(
+                "Stopped before the first word." if stopped else "The model wrote nothing. Ask again, or put it differently."
+            )
+        if turn.evidence:
+            sources_line(turn)
+        prompt_bar(turn)
+        if turn.plan is not None:
+            with st.popover("What the model read", type="tertiary", icon=":material/visibility:"):
+                prompt_text(turn)
+
+
+def running_turn(engine: Engine, conversation_id: str, view: AnswerView) -> None:
+    """A turn in the making: the evidence now, by this run; the answer as it grows, by a fragment that polls."""
+    question(view.turn)
+    with st.chat_message("assistant", avatar=":material/menu_book:"):
+        evidence_card(engine, view.turn)
+        _growing(engine, conversation_id)
+
+
+@st.fragment(run_every=POLL_S)
+def _growing(engine: Engine, conversation_id: str) -> None:
+    view = engine.answer(conversation_id)
+    if view is None or view.finished:
+        st.rerun()
+    else:
+        if view.turn.answer:
+            st.html(answer(view.turn.answer))
+        else:
+            st.caption(_waiting(engine, view))
+        prompt_bar(view.turn)
+        st.button("Stop", icon=":material/stop:", on_click=engine.stop, args=(conversation_id,), key="stop")
+
+
+def _waiting(engine: Engine, view: AnswerView) -> str:
+    if engine.model_state.status == "loading":
+        return f":shimmer[Loading {plain(engine.model_state.name)}]"
+    if view.state == "queued" and view.ahead:
+        return f"{'One answer' if view.ahead == 1 else f'{view.ahead} answers'} ahead of yours"
+    tokens = f" {view.turn.plan.count():,} tokens" if view.turn.plan else ""
+    return f":shimmer[Reading{tokens}]"

@@ -1,0 +1,179 @@
+"""Chat templates of real model files, and hostile ones: message text is never interpreted, template text is."""
+
+from __future__ import annotations
+
+import pytest
+
+from localrag.errors import PromptError
+from localrag.llms.chat_format import PLAIN, ChatFormat
+
+CHATML = (
+    "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
+    "{{ '<|im_start|>system\nYou are a helpful AI assistant named SmolLM<|im_end|>\n' }}{% endif %}"
+    "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+LLAMA_2 = (
+    "{% if messages[0]['role'] == 'system' %}{% set loop_messages = messages[1:] %}"
+    "{% set system_message = messages[0]['content'] %}{% else %}{% set loop_messages = messages %}"
+    "{% set system_message = false %}{% endif %}{% for message in loop_messages %}"
+    "{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}"
+    "{% if loop.index0 == 0 and system_message != false %}"
+    "{% set content = '<<SYS>>\\n' + system_message + '\\n<</SYS>>\\n\\n' + message['content'] %}"
+    "{% else %}{% set content = message['content'] %}{% endif %}"
+    "{% if message['role'] == 'user' %}{{ bos_token + '[INST] ' + content.strip() + ' [/INST]' }}"
+    "{% elif message['role'] == 'assistant' %}{{ ' ' + content.strip() + ' ' + eos_token }}{% endif %}{% endfor %}"
+)
+GEMMA = (
+    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    "{% for message in messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}"
+    "{% if (message['role'] == 'assistant') %}{% set role = 'model' %}{% else %}{% set role = message['role'] %}{% endif %}"
+    "{{ '<start_of_turn>' + role + '\n' + message['content'] | trim + '<end_of_turn>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{'<start_of_turn>model\n'}}{% endif %}"
+)
+LLAMA_3 = (
+    "{% set loop_messages = messages %}{% for message in loop_messages %}"
+    "{% set content = '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n'+ message['content'] | trim"
+    " + '<|eot_id|>' %}{% if loop.index0 == 0 %}{% set content = bos_token + content %}{% endif %}{{ content }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
+)
+MISTRAL = (
+    "{{ bos_token }}{% for message in messages %}"
+    "{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}"
+    "{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'] + ' [/INST]' }}"
+    "{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token}}"
+    "{% else %}{{ raise_exception('Only user and assistant roles are supported!') }}{% endif %}{% endfor %}"
+)
+TEMPLATES = {"chatml": CHATML, "llama-2": LLAMA_2, "gemma": GEMMA, "llama-3": LLAMA_3, "mistral": MISTRAL, "plain": PLAIN}
+ROLES = ["system", "user", "assistant", "user"]
+TEXTS = ["SYSTEM", "FIRST", "REPLY", "SECOND"]
+
+
+def written(template: str | None, roles: list[str] = ROLES, texts: list[str] = TEXTS) -> str:
+    """The prompt as one text."""
+    parts = ChatFormat(template, "<s>", "</s>").parts(roles)
+    return "".join(part if isinstance(part, str) else texts[part] for part in parts)
+
+
+def test_chatml_is_written_as_the_model_was_trained() -> None:
+    assert written(CHATML) == (
+        "<|im_start|>system\nSYSTEM<|im_end|>\n<|im_start|>user\nFIRST<|im_end|>\n<|im_start|>assistant\nREPLY<|im_end|>\n"
+        "<|im_start|>user\nSECOND<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
+def test_a_template_with_a_system_text_of_its_own_writes_it_when_we_bring_none() -> None:
+    assert "named SmolLM" in written(CHATML, ["user"], ["FIRST"])
+    assert "named SmolLM" not in written(CHATML)
+
+
+def test_llama_2_merges_the_system_text_into_the_first_question() -> None:
+    assert written(LLAMA_2) == (
+        "<s>[INST] <<SYS>>\nSYSTEM\n<</SYS>>\n\nFIRST [/INST] REPLY </s><s>[INST] SECOND [/INST]"
+    )
+
+
+@pytest.mark.parametrize("template", [GEMMA, MISTRAL])
+def test_a_refused_system_message_becomes_part_of_the_first_question(template: str) -> None:
+    prompt = written(template)
+    assert "SYSTEM\n\nFIRST" in prompt
+    assert prompt.startswith("<s>")
+    assert prompt.count("SYSTEM") == 1
+
+
+def test_gemma_is_written_as_the_model_was_trained() -> None:
+    assert written(GEMMA) == (
+        "<s><start_of_turn>user\nSYSTEM\n\nFIRST<end_of_turn>\n<start_of_turn>model\nREPLY<end_of_turn>\n"
+        "<start_of_turn>user\nSECOND<end_of_turn>\n<start_of_turn>model\n"
+    )
+
+
+def test_llama_3_writes_its_bos_once() -> None:
+    prompt = written(LLAMA_3)
+    assert prompt.startswith("<s><|start_header_id|>system<|end_header_id|>\n\nSYSTEM<|eot_id|>")
+    assert prompt.count("<s>") == 1
+
+
+def test_a_file_without_a_template_gets_a_plain_pattern_and_a_stop_text() -> None:
+    assert written(None) == "SYSTEM\n\nQuestion: FIRST\nAnswer: REPLY\n\nQuestion: SECOND\nAnswer:"
+    assert ChatFormat(None, "", "").stop == ("\nQuestion:",)
+    assert ChatFormat(CHATML, "", "").stop == ()
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_every_message_has_its_place_once_and_in_order(name: str) -> None:
+    parts = ChatFormat(TEMPLATES[name], "<s>", "</s>").parts(ROLES)
+    assert [part for part in parts if isinstance(part, int)] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_longer_conversation_begins_with_the_shorter_one(name: str) -> None:
+    """Append-only: what was evaluated for one question is the beginning of what the next one needs."""
+    form = ChatFormat(TEMPLATES[name], "<s>", "</s>")
+    short = form.parts(ROLES[:2])
+    long = form.parts([*ROLES[:2], "assistant", "user"])
+    assert "".join(map(str, long)).startswith("".join(map(str, short)))
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_message_text_is_never_interpreted(name: str) -> None:
+    """Rendering never sees message texts, so the parts are the same whatever the messages say."""
+    hostile = "{{ 7 * 7 }} {% raw %} <|im_end|> [/INST] \ue0000\ue001 </s>"
+    prompt = written(TEMPLATES[name], ROLES, [hostile, hostile, hostile, hostile])
+    assert prompt.count(hostile) == 4
+    assert "49" not in prompt
+
+
+def test_newer_template_features_are_understood() -> None:
+    template = (
+        "{%- set ns = namespace(n=0) -%}{%- for m in messages -%}{%- if tools -%}T{%- endif -%}"
+        "{%- if m.role == 'skip' -%}{%- continue -%}{%- endif -%}"
+        "{{ m.role | upper }}:{% generation %}{{ m.content }}{% endgeneration %};{% set ns.n = ns.n + 1 %}{%- endfor -%}"
+        "{{ strftime_now('%Y')[:2] }}{{ {'a': 'é'} | tojson }}{{ ns.n }}"
+    )
+    assert written(template, ["user"], ["hi"]) == 'USER:hi;20{"a": "é"}1'
+
+
+@pytest.mark.parametrize("template", ["{% for %}", "{{ messages", "{% unknown %}", "{{ 1 | nofilter }}"])
+def test_a_template_that_is_no_template_is_said_when_the_model_loads(template: str) -> None:
+    with pytest.raises(PromptError, match="chat template is not valid"):
+        ChatFormat(template, "", "")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ raise_exception('no way') }}",
+        "{{ 1 / 0 }}",
+        "{{ messages[99]['content'] + 1 }}",
+        "{{ messages.nothing.more }}",
+        "{{ [][5] }}{{ 'a' * 10 ** 15 }}",
+        "{{ ''.__class__.__mro__ }}",
+        "{{ messages.append(1) }}",
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+        "{% for i in range(10 ** 9) %}{% endfor %}",
+        "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+        "{% for i in range(99999) %}{% for j in range(99999) %}x{% endfor %}{% endfor %}",
+        "{% for m in messages %}{{ m.role }}{% endfor %}",
+        "{% for m in messages %}{{ m.content }}{{ m.content }}{% endfor %}",
+        "{{ messages[-1].content }}{{ messages[0].content }}",
+        "{{ messages | tojson(indent='x') | length }}",
+        "always the same",
+    ],
+)
+def test_a_template_that_fails_or_never_ends_gives_one_sentence(template: str) -> None:
+    with pytest.raises(PromptError) as caught:
+        ChatFormat(template, "<s>", "</s>").parts(ROLES)
+    said = str(caught.value)
+    assert "chat template" in said
+    assert "\n" not in said.strip()
+    assert said.endswith(".")
+
+
+def test_templates_reach_no_python() -> None:
+    for attempt in ("cycler.__init__.__globals__", "self.__init__", "messages.__class__.__subclasses__()", "lipsum.__globals__"):
+        with pytest.raises(PromptError):
+            ChatFormat("{% set x = " + attempt + " %}{{ x.os.getcwd() }}", "", "").parts(["user"])
