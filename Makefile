@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 APP := $(VENV)/.app-installed
 DEV := $(VENV)/.dev-installed
 
-.PHONY: run setup test check format prepare clean
+.PHONY: run setup test check format prepare screenshots clean
 
 run: setup
 	$(BIN)/python -m localrag serve --open
@@ -45,3 +45,6 @@ format: $(DEV)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+
+screenshots: prepare
+	LOCALRAG_TEST_SCREENSHOTS=docs/screenshots $(BIN)/python -m pytest -q tests/browser/test_looks.py

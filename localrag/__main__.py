@@ -12,6 +12,7 @@ from pathlib import Path
 
 from localrag import __version__
 from localrag.commands.output import FAILED, complain
+from localrag.documents.sources import printable
 from localrag.errors import LocalRagError
 from localrag.settings import DEFAULT_COLLECTION, load_settings
 
@@ -125,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         args.show = args.show[1] if args.show else None
     for name in ("question", "collection", "conversation", "delete"):
         if isinstance(given := getattr(args, name, None), str):
-            setattr(args, name, given.encode("utf-8", "backslashreplace").decode())  # the terminal may send any bytes
+            setattr(args, name, printable(given))  # the terminal may send any bytes
     flags = {name: getattr(args, name, None) for name in SETTING_FLAGS}
     args.settings = {name: SETTING_FLAGS[name](value) for name, value in flags.items() if value is not None}
     try:

@@ -19,6 +19,7 @@ from localrag.chat.store import ConversationStore
 from localrag.documents.ingest import Source, printable
 from localrag.documents.jobs import IngestJob
 from localrag.documents.ledger import now
+from localrag.documents.sources import printable
 from localrag.errors import LocalRagError, ModelFileError, PromptError
 from localrag.library import Library
 from localrag.llms.base import LoadedModel
@@ -203,6 +204,12 @@ class Engine:
             jobs = list(self._answers.values())
             ahead = sum(not other.finished for other in jobs[: jobs.index(job)]) if job.state == "queued" else 0
             return AnswerView(job.state, job.turn, ahead)
+
+    def wait(self, conversation_id: str, timeout_s: float | None = None) -> bool:
+        """Wait until a conversation's answer is finished; False when the time ran out first."""
+        with self._lock:
+            job = self._answers.get(conversation_id)
+        return job is None or job.wait(timeout_s)
 
     def stop(self, conversation_id: str) -> None:
         """Stop a conversation's answer, or take its question out of the queue; what was written stays."""

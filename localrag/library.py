@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from localrag.documents.ingest import IngestEvent, Ingestion, Source, printable
+from localrag.documents.ingest import IngestEvent, Ingestion, Source
 from localrag.documents.ledger import CollectionRecord, Ledger
+from localrag.documents.sources import printable
 from localrag.embeddings.base import EmbeddingModel
 from localrag.embeddings.registry import load_embeddings
 from localrag.errors import BusyError, StoreError
@@ -37,6 +38,7 @@ class Library:
         self._lock = threading.RLock()
         self._embeddings: EmbeddingModel | None = None
         self._index: VectorIndex | None = None
+        self._index_version = 0
         self._writing = FileLock(settings.data_dir / "write.lock", timeout=0, thread_local=False)
 
     def claim_writing(self) -> None:
@@ -72,12 +74,14 @@ class Library:
             return self._embeddings
 
     def index(self) -> VectorIndex:
-        """The vector database, opened at the first call."""
+        """The vector database, opened at the first call, and anew after another process wrote: Chroma would not see it."""
         with self._lock:
-            if self._index is None:
+            version = self.ledger.version()
+            if self._index is None or version != self._index_version:
                 from localrag.retrieval.vectors import VectorIndex
 
-                self._index = VectorIndex(self.settings.data_dir / "chroma")
+                self._index = VectorIndex(self.settings.data_dir / "chroma", afresh=self._index is not None)
+                self._index_version = version
             return self._index
 
     def collections(self) -> list[CollectionRecord]:

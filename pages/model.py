@@ -30,8 +30,9 @@ def choose_file() -> Path:
     entries = [entry for entry in engine.models() if entry.kind != "embedding"]
     current = engine.model_settings().model_path
     options = list(dict.fromkeys([*([current] if current else []), *(entry.path for entry in entries)]))
-    names = {entry.path: entry.summary or f"{entry.path.name} cannot be used" for entry in entries}
-    picked = st.selectbox("Model file", options, format_func=lambda path: names.get(path, path.name), key="w_model_path")
+    bad = {entry.path for entry in entries if entry.error}
+    name = lambda path: f"{path.name} (cannot be used)" if path in bad else path.name  # noqa: E731
+    picked = st.selectbox("Model file", options, format_func=name, key="w_model_path")
     typed = st.text_input("or the path of another .gguf file", placeholder="/home/me/models/my-model.Q4_K_M.gguf")
     if not typed.strip() and picked is None:
         raise ModelFileError(

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from localrag.commands.output import DONE, FAILED, complain, say, say_json
-from localrag.documents.ingest import IngestEvent, Source, printable
-from localrag.documents.sources import find_files, is_address
+from localrag.documents.ingest import IngestEvent, Source
+from localrag.documents.sources import find_files, is_address, printable
 from localrag.errors import LocalRagError
 from localrag.library import Library
 from localrag.settings import Settings

@@ -12,7 +12,7 @@ import numpy as np
 
 from localrag.documents.ledger import CollectionRecord, Ledger, now
 from localrag.documents.readers import read_document
-from localrag.documents.sources import read_file
+from localrag.documents.sources import printable, read_file
 from localrag.documents.splitter import split
 from localrag.documents.web import fetch
 from localrag.embeddings.base import EmbeddingModel, Vectors
@@ -24,11 +24,6 @@ EMBED_STEP = 128
 """Chunks embedded between two looks at cancel and progress."""
 
 PutVectors = Callable[[list[str], Vectors], None]
-
-
-def printable(text: str) -> str:
-    """A text that can be stored and shown: what is no Unicode in a file's name becomes an escape such as \\udcff."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,10 @@ class Ledger:
             except sqlite3.Error as exc:
                 raise StoreError(f"The ledger {self._path} cannot be read: {exc}. Check the data directory.") from exc
 
+    def version(self) -> int:
+        """A number that changes when someone else has written; writes of this ledger leave it as it is."""
+        return int(self._rows("PRAGMA data_version")[0][0])
+
     def collections(self) -> list[CollectionRecord]:
         """All collections by name, with how many documents and chunks they hold."""
         rows = self._rows(

@@ -18,6 +18,18 @@ def is_address(text: str) -> bool:
     return _SCHEME.match(text) is not None
 
 
+def printable(text: str) -> str:
+    """A path or argument as text that can be stored and shown.
+
+    The system's bytes are taken for UTF-8 whatever the locale says; those that are none become escapes such as \\xe9.
+    """
+    try:
+        data = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        data = text.encode("utf-8", "backslashreplace")
+    return data.decode("utf-8", "backslashreplace")
+
+
 def find_files(path: Path) -> list[Path]:
     """All regular files in a folder and the folders in it, sorted, as absolute paths; for a file, that file alone.
 

@@ -46,7 +46,7 @@ class GPT4AllEmbeddings(EmbeddingModel):
     def _one(self, text: str, prefix: str) -> Vectors:
         with self._lock:
             try:
-                vector = self._embedder.embed(text, prefix=prefix, long_text_mode="mean")
+                vector = self._embedder.embed(text or " ", prefix=prefix, long_text_mode="mean")
             except Exception as exc:
                 raise EmbeddingError(f"GPT4All failed to embed a text of {len(text)} characters: {exc}. Add it again.") from exc
         return np.asarray(vector, dtype=np.float32)

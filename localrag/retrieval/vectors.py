@@ -11,6 +11,7 @@ from typing import Any
 
 import chromadb
 from chromadb.api.models.Collection import Collection
+from chromadb.api.shared_system_client import SharedSystemClient
 from chromadb.config import Settings as ChromaSettings
 from chromadb.errors import ChromaError, NotFoundError
 
@@ -25,8 +26,8 @@ _FAILURES = (ChromaError, sqlite3.Error, OSError, ValueError, RuntimeError)
 class VectorIndex:
     """The Chroma database of one data directory. A chunk id leads to a vector; the ledger knows the rest."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or create the database; `path` is its folder.
+    def __init__(self, path: Path, afresh: bool = False) -> None:
+        """Open or create the database; `path` is its folder. `afresh` reads from disk what this process has open already.
 
         Raises:
             StoreError: it cannot be opened.
@@ -37,6 +38,8 @@ class VectorIndex:
         try:
             path.mkdir(parents=True, exist_ok=True)
             settings = ChromaSettings(anonymized_telemetry=False)
+            if afresh:
+                SharedSystemClient.clear_system_cache()
             self.client = chromadb.PersistentClient(str(path), settings=settings)
             self._batch = int(self.client.get_max_batch_size())
         except _FAILURES as exc:
@@ -120,6 +123,6 @@ def check_identity(collection: Collection, model: EmbeddingModel) -> None:
             f"This collection was built with the embedding model {metadata.get(NAME, 'unknown')},"
             f" the settings name {model.name}. Switch back to that model, or make a new collection and add the documents again."
         )
-    space = (collection.configuration.get("hnsw") or {}).get("space")
+    space = (collection.configuration_json.get("hnsw") or {}).get("space")
     if space != SPACE:
         raise StoreError(f"This collection measures distance as {space}, not cosine. Make a new one, add the documents again.")

@@ -36,6 +36,10 @@ def chat_top(engine: Engine, names: list[str], fallback: str, conversation: Conv
         st.caption(f"{sign} {plain(model.name or 'no model')}" + (f" · n_ctx {model.n_ctx:,}" if model.n_ctx else ""))
         default = conversation.collection != "" if conversation and conversation.turns else True
         key = f"documents_of_{conversation.id if conversation else 'new'}"
+        if conversation and st.button("Delete chat", type="tertiary", icon=":material/delete:"):
+            engine.delete_conversation(conversation.id)
+            state.open_conversation(None)
+            st.rerun()
         with_documents = st.toggle("Documents", default, key=key, help="Off: the model answers alone, from what it learned")
     if model.error:
         st.caption(f":material/error: {plain(model.error)}")

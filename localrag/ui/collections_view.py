@@ -15,7 +15,7 @@ def collection_bar(engine: Engine, names: list[str]) -> str:
     """Draw the collections in one line; returns the chosen one."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         current = state.collection(names, DEFAULT_COLLECTION)
-        chosen = st.selectbox("Collection", names, names.index(current), width=280)
+        chosen: str = st.selectbox("Collection", names, names.index(current), width=280)
         state.choose_collection(chosen)
         with st.popover("New", icon=":material/add:"), st.form("new_collection", border=False, clear_on_submit=True):
             name = st.text_input("Name of the new collection", max_chars=80)
@@ -36,5 +36,6 @@ def collection_bar(engine: Engine, names: list[str]) -> str:
                         state.notify(f"The collection {chosen} was deleted.")
                         st.rerun()
     if known is not None:
-        st.caption(f"{known.documents:,} documents · {known.chunks:,} chunks · embedding model {plain(known.embedding_name)}")
+        count = f"{known.documents:,} document{'s' * (known.documents != 1)}"
+        st.caption(f"{count} · {known.chunks:,} chunks · embedding model {plain(known.embedding_name)}")
     return chosen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import textwrap
 
 import streamlit as st
 
@@ -12,6 +13,7 @@ from localrag.ui.evidence import plain
 from localrag.ui.prose import ACCENT, READING
 
 PREVIEW_CHARS = 20_000
+DESCRIPTION_CHARS = 300
 COLUMNS = ("status", "title", "source", "type", "language", "chunks", "characters", "added", "reason")
 
 
@@ -57,7 +59,7 @@ def preview(engine: Engine, record: DocumentRecord) -> None:
     facts = [record.type, record.language, f"{record.characters:,} characters", f"{len(chunks):,} chunks", record.source]
     st.caption(" · ".join(plain(fact) for fact in facts if fact))
     if record.description:
-        st.caption(plain(record.description))
+        st.caption(plain(textwrap.shorten(record.description, DESCRIPTION_CHARS, placeholder=" …")))
     if record.error:
         st.caption(f":material/error: {plain(record.error)}")
     shown = text[:PREVIEW_CHARS]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import streamlit as st
 
 from localrag.models.catalogue import format_count
@@ -17,6 +19,7 @@ WORDS_PER_TOKEN, WORDS_PER_PAGE = 0.75, 500  # English prose; other languages ne
 def model_facts(header: GGUFFile) -> None:
     """What the file is, from its header alone."""
     facts = {
+        "Name": header.name,
         "Architecture": header.architecture,
         "Parameters": format_count(header.parameters),
         "Quantisation": header.quantisation,
@@ -25,9 +28,12 @@ def model_facts(header: GGUFFile) -> None:
         "Tokenizer": " · ".join(part for part in (header.tokenizer_model, header.pre_tokenizer) if part),
         "Licence": header.licence,
     }
-    for name, value in facts.items():
-        if value:
-            st.markdown(f":gray[{name}]  \n{plain(value)}")
+    rows = "".join(
+        f"<dt style='opacity:0.7'>{name}</dt><dd style='margin:0;overflow-wrap:anywhere'>{html.escape(value)}</dd>"
+        for name, value in facts.items()
+        if value
+    )
+    st.html(f"<dl style='display:grid;grid-template-columns:max-content 1fr;gap:4px 18px;margin:0;{FIGURES}'>{rows}</dl>")
     if header.chat_template:
         with st.popover("Chat template", type="tertiary", icon=":material/data_object:"):
             st.code(header.chat_template, language="jinja2", wrap_lines=True)
@@ -50,7 +56,8 @@ def memory_bar(need: MemoryNeed, in_use: int) -> None:
     text = f"{format_bytes(need.total)} of {format_bytes(free)} free"
     st.html(
         f"<div style='{FIGURES}'><div style='font-weight:600'>Memory: {text}</div>"
-        f"<div role='img' aria-label='{text}' style='{frame};margin:4px 0'>{spans}</div><div style='opacity:0.8'>{said}</div></div>"
+        f"<div role='img' aria-label='{text}' style='{frame};margin:4px 0'>{spans}</div>"
+        f"<div style='opacity:0.8'>{said}</div></div>"
     )
 
 

@@ -10,7 +10,7 @@ _ADDRESS = "c"
 
 def conversation_id() -> str | None:
     """The open conversation: from the page's address after a reload, from the session after a change of page."""
-    chosen = st.query_params.get(_ADDRESS) or st.session_state.get(_CONVERSATION)
+    chosen: str | None = st.query_params.get(_ADDRESS) or st.session_state.get(_CONVERSATION)
     if chosen:
         open_conversation(chosen)
     return chosen

@@ -104,7 +104,17 @@ def test_imports_point_downwards(path: Path) -> None:
 
 def test_pages_import_the_interface_and_nothing_private() -> None:
     for path in page_files():
-        assert rooms_imported(path) <= {"ui", "engine", "settings", "types", "errors", "chat", "documents", "models", "evaluation"}
+        assert rooms_imported(path) <= {
+            "ui",
+            "engine",
+            "settings",
+            "types",
+            "errors",
+            "chat",
+            "documents",
+            "models",
+            "evaluation",
+        }
 
 
 def test_no_rooms_import_each_other_in_a_circle() -> None:

@@ -71,9 +71,7 @@ def test_a_template_with_a_system_text_of_its_own_writes_it_when_we_bring_none()
 
 
 def test_llama_2_merges_the_system_text_into_the_first_question() -> None:
-    assert written(LLAMA_2) == (
-        "<s>[INST] <<SYS>>\nSYSTEM\n<</SYS>>\n\nFIRST [/INST] REPLY </s><s>[INST] SECOND [/INST]"
-    )
+    assert written(LLAMA_2) == ("<s>[INST] <<SYS>>\nSYSTEM\n<</SYS>>\n\nFIRST [/INST] REPLY </s><s>[INST] SECOND [/INST]")
 
 
 @pytest.mark.parametrize("template", [GEMMA, MISTRAL])
@@ -174,6 +172,11 @@ def test_a_template_that_fails_or_never_ends_gives_one_sentence(template: str) -
 
 
 def test_templates_reach_no_python() -> None:
-    for attempt in ("cycler.__init__.__globals__", "self.__init__", "messages.__class__.__subclasses__()", "lipsum.__globals__"):
+    for attempt in (
+        "cycler.__init__.__globals__",
+        "self.__init__",
+        "messages.__class__.__subclasses__()",
+        "lipsum.__globals__",
+    ):
         with pytest.raises(PromptError):
             ChatFormat("{% set x = " + attempt + " %}{{ x.os.getcwd() }}", "", "").parts(["user"])

@@ -22,7 +22,11 @@ FULL = Turn(
     evidence=(Evidence("d", "/a/ü.txt", "ü.txt", 3, 9, "31 mon", 0.75, "Guide › Chat", 4, (3, 9)),),
     sentences=(AnswerSentence("31 months.", "supported", (0,), 0.9),),
     plan=PromptPlan(
-        (Segment("evidence", "31 mon", (1, 2, 3), 0), Segment("question", "?", (4,))), 2048, 64, (Dropped("history", "x", "full"),), ("\n",)
+        (Segment("evidence", "31 mon", (1, 2, 3), 0), Segment("question", "?", (4,))),
+        2048,
+        64,
+        (Dropped("history", "x", "full"),),
+        ("\n",),
     ),
     timings=Timings(0.1, 0.2, 0.3, 4, 3, 2, 1.5, 2.5, "length"),
     model="m",
@@ -55,7 +59,11 @@ def test_saving_a_turn_again_replaces_it_in_its_place(store: ConversationStore) 
     for number in range(3):
         store.save_turn(conversation, Turn(f"t{number}", f"q{number}", ""))
     store.save_turn(conversation, Turn("t1", "q1", "now answered"))
-    assert [(turn.id, turn.answer) for turn in store.get(conversation).turns] == [("t0", ""), ("t1", "now answered"), ("t2", "")]
+    assert [(turn.id, turn.answer) for turn in store.get(conversation).turns] == [
+        ("t0", ""),
+        ("t1", "now answered"),
+        ("t2", ""),
+    ]
 
 
 def test_the_first_question_becomes_a_short_title(store: ConversationStore) -> None:
@@ -132,7 +140,8 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 def test_two_processes_write_the_same_conversations(store: ConversationStore, tmp_path: Path) -> None:
     conversation = store.create("")
     code = (
-        "import sys\nfrom pathlib import Path\nfrom localrag.chat.store import ConversationStore\nfrom localrag.types import Turn\n"
+        "import sys\nfrom pathlib import Path\n"
+        "from localrag.chat.store import ConversationStore\nfrom localrag.types import Turn\n"
         "store = ConversationStore(Path(sys.argv[1]))\n"
         "for n in range(40): store.save_turn(sys.argv[2], Turn(f'other-{n}', 'q', 'a'))\nstore.close()\n"
     )

@@ -11,7 +11,8 @@ TURNS = [Turn("1", "Who wrote the manual?", "Ada."), Turn("2", "What is the warr
 
 
 @pytest.mark.parametrize(
-    "question", ["And of the saw?", "Why?", "How long is it?", "What about batteries", "in Germany?", "Compare the second one", "왜?"]
+    "question",
+    ["And of the saw?", "Why?", "How long is it?", "What about batteries", "in Germany?", "Compare the second one", "왜?"],
 )
 def test_a_question_that_leans_is_searched_after_the_one_before(question: str) -> None:
     assert standalone(question, TURNS) == f"What is the warranty of the drill? {question}"

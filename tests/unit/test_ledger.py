@@ -46,7 +46,9 @@ def test_a_document_comes_back_with_text_and_chunks_after_a_restart(
     put(ledger, home, "c1", "c2")
     again = Ledger(tmp_path / "ledger.sqlite")
     try:
-        assert [(found.source, found.chunks, found.collection) for found in again.documents(home.id)] == [("/a.txt", 2, "default")]
+        assert [(found.source, found.chunks, found.collection) for found in again.documents(home.id)] == [
+            ("/a.txt", 2, "default")
+        ]
         assert again.text("doc") == "c1 c2"
         assert again.chunks_of("doc") == chunks("doc", "c1", "c2")
         assert again.chunks(["c2", "unknown"]) == {"c2": chunks("doc", "c1", "c2")[1]}
@@ -136,7 +138,9 @@ def test_deleting_a_collection_takes_everything_in_it_along(ledger: Ledger, home
     ledger.delete_collection(home.id)
     assert [found.name for found in ledger.collections()] == ["other"]
     with sqlite3.connect(tmp_path / "ledger.sqlite") as db:
-        left = {table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("documents", "chunks", "unfinished")}
+        left = {
+            table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("documents", "chunks", "unfinished")
+        }
     db.close()
     assert left == {"documents": 1, "chunks": 1, "unfinished": 0}
 

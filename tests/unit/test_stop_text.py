@@ -15,7 +15,9 @@ def shown(stops: list[str], pieces: list[str]) -> tuple[str, bool]:
     return text + stop.rest(), stop.hit
 
 
-@pytest.mark.parametrize("pieces", [["Paris.\nQuestion: more"], ["Paris.", "\n", "Question", ":", " more"], list("Paris.\nQuestion: more")])
+@pytest.mark.parametrize(
+    "pieces", [["Paris.\nQuestion: more"], ["Paris.", "\n", "Question", ":", " more"], list("Paris.\nQuestion: more")]
+)
 def test_the_stop_text_and_all_after_it_is_dropped(pieces: list[str]) -> None:
     assert shown(["\nQuestion:"], pieces) == ("Paris.", True)
 

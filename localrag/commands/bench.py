@@ -1,0 +1,132 @@
+"""bench."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from localrag.chat.jobs import AnswerJob
+from localrag.commands.answers import read_lines
+from localrag.commands.models import GUIDE
+from localrag.commands.output import DONE, complain, say, say_json
+from localrag.documents.ingest import Source
+from localrag.engine import Engine
+from localrag.errors import DocumentError, GenerationError, ModelFileError, PromptError
+from localrag.evaluation.bench import Plan, measure
+from localrag.evaluation.ours import UNRELATED, Shelf
+from localrag.evaluation.table import bench_table
+from localrag.models.starter import setup_done
+from localrag.settings import Settings, load_settings
+
+POST_QUESTIONS = ("What are the approaches to Task Decomposition?", "Which of them needs a person, and why?")
+GUIDE_QUESTIONS = ("How do I see which passages support an answer?", "What do the small numbers in it lead to?")
+COLLECTION = "bench"
+ANSWER_TIMEOUT_S = 600.0
+
+
+def bench(args: Namespace, settings: Settings) -> int:
+    """Measure LocalRAG beside LangChain's notebook; everything is written into a temporary folder."""
+    if not setup_done(settings.models_dir):
+        raise ModelFileError(f"The starter models are not all in {settings.models_dir}. Run `python -m localrag setup`.")
+    document = (args.document or GUIDE).absolute()
+    if not document.is_file():
+        raise DocumentError(f"There is no file {document}. Give an HTML, Markdown or text file with --document.")
+    plan = Plan(document, _questions(args), args.runs, settings.models_dir.absolute())
+    with tempfile.TemporaryDirectory(prefix="localrag-bench-", ignore_cleanup_errors=True) as folder:
+        workshop = EngineWorkshop(Path(folder), plan.models_dir)
+        try:
+            result = measure(plan, workshop, complain)
+        finally:
+            workshop.close()
+    if args.json:
+        say_json(result)
+    else:
+        for line in bench_table(result):
+            say(line)
+    return DONE
+
+
+def _questions(args: Namespace) -> tuple[str, ...]:
+    if args.questions is None:
+        return POST_QUESTIONS if args.document else GUIDE_QUESTIONS
+    questions = tuple(str(line["question"]) for line in read_lines(args.questions, "question"))
+    if len(questions) < 2:
+        raise PromptError(f"{args.questions} holds {len(questions)} question; the second and later are follow-ups. Add one.")
+    return questions
+
+
+class EngineWorkshop:
+    """Engines as a new installation has them, on a data directory of their own."""
+
+    def __init__(self, folder: Path, models_dir: Path) -> None:
+        self._folder, self._models_dir = folder, models_dir
+        self._documents: Engine | None = self._engine({})
+        self._document: Path | None = None
+
+    def _engine(self, values: dict[str, Any]) -> Engine:
+        places = {"data_dir": self._folder / "data", "models_dir": self._models_dir}
+        return Engine(load_settings(places | values, {}, self._folder))
+
+    def shelf(self) -> Shelf:
+        assert self._documents is not None
+        library = self._documents.library
+        library.claim_writing()
+        return Shelf(library.ledger, library.index(), library.embeddings())
+
+    def take_in(self, path: Path) -> tuple[int, float]:
+        assert self._documents is not None
+        library = self._documents.library
+        if any(record.name == COLLECTION for record in library.collections()):
+            library.delete_collection(COLLECTION)
+        started = time.perf_counter()
+        *_, last = library.ingest(COLLECTION, [Source(path.name, path=path)])
+        if not last.chunks:
+            raise DocumentError(last.error or f"{path} holds no text. Choose another document.")
+        return last.chunks, time.perf_counter() - started
+
+    def asking(self, model: Path) -> EngineAsking:
+        self.close()  # one engine at a time writes in a data directory
+        return EngineAsking(self._engine({"model_path": model}))
+
+    def close(self) -> None:
+        if self._documents is not None:
+            self._documents.close()
+            self._documents = None
+
+
+class EngineAsking:
+    """An engine that answers, its model loaded and warm."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        engine.start_model(wait=True)
+        engine.library.search(COLLECTION, UNRELATED)  # opens what the notebook has open already: vectors, embedding model
+
+    def first_texts_s(self, questions: Sequence[str]) -> list[float]:
+        # Another prompt format shares no token with the chat's, so nothing of what is measured is in the cache yet.
+        apart = {"prompt": "rlm/rag-prompt-llama", "max_tokens": 16}
+        _finish(self._engine.ask(self._engine.new_conversation(""), UNRELATED, overrides=apart))
+        conversation = self._engine.new_conversation(COLLECTION)
+        seconds = []
+        for question in questions:
+            started = time.perf_counter()
+            job = self._engine.ask(conversation, question)
+            while not job.finished and not job.turn.answer.strip():
+                job.wait_for_text(ANSWER_TIMEOUT_S)
+            seconds.append(time.perf_counter() - started)
+            _finish(job)
+        return seconds
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+def _finish(job: AnswerJob) -> None:
+    """Wait for the end of an answer; raises GenerationError when there is none to measure."""
+    done = job.wait(ANSWER_TIMEOUT_S)
+    if not done or job.state == "failed" or not job.turn.timings.evaluated_tokens:
+        raise GenerationError(f"No answer to “{job.turn.question}”: {job.turn.error or 'the model was not asked'}. Try again.")

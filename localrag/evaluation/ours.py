@@ -1,0 +1,133 @@
+"""Our side of the comparison, where it can be measured without an engine: the same splits in, the model's speed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from localrag.documents.ingest import EMBED_STEP
+from localrag.documents.ledger import Ledger, now
+from localrag.documents.splitter import chunk_id
+from localrag.embeddings.base import EmbeddingModel
+from localrag.evaluation.quiet import quiet_standard_error
+from localrag.llms import llamacpp
+from localrag.llms.base import GenerationStats
+from localrag.models.llama_library import llama_library
+from localrag.retrieval.vectors import VectorIndex
+from localrag.settings import AnswerSettings, ModelSettings
+from localrag.types import Chunk, DocumentRecord
+
+UNRELATED = "The weather in Lisbon on the first day of spring was"
+"""To warm a model up with: nothing of what is measured is in its cache then."""
+GREEDY = {"temperature": 0.0, "repeat_penalty": 1.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where our ingestion writes: the ledger, the vectors, and the model between."""
+
+    ledger: Ledger
+    index: VectorIndex
+    model: EmbeddingModel
+
+    def warm_up(self) -> None:
+        self.model.embed_texts([UNRELATED] * 64)  # enough that every worker gets some
+
+    def ingest(self, texts: Sequence[str], name: str) -> float:
+        """Seconds to embed and store these texts as one document of a collection of its own, ledger included.
+
+        The same calls in the same order as `documents.ingest`, which splits for itself.
+        """
+        home = self.ledger.add_collection(name, self.model.identity, self.model.name, self.model.dimension)
+        self.index.collection(home.id, self.model)
+        started = time.perf_counter()
+        chunks, at = [], 0
+        for number, text in enumerate(texts):
+            chunks.append(Chunk(chunk_id(home.id, at, at + len(text), text), home.id, number, at, at + len(text), text))
+            at += len(text) + 2
+        self.ledger.announce(home.id, [chunk.id for chunk in chunks])
+        for first in range(0, len(chunks), EMBED_STEP):
+            part = chunks[first : first + EMBED_STEP]
+            vectors = self.model.embed_texts([chunk.text for chunk in part])
+            self.index.put(home.id, self.model, [chunk.id for chunk in part], vectors)
+        text = "\n\n".join(texts)
+        record = DocumentRecord(home.id, name, name, name, type="text", characters=len(text), chunks=len(chunks), added=now())
+        self.ledger.put(home.id, record, text, chunks, "notebook")
+        self.ledger.settle(home.id)
+        return time.perf_counter() - started
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Tokens per second: the prompt's, and the answer's after its first token."""
+
+    prefill: float
+    generation: float
+    answer_tokens: int
+
+
+class OurModel:
+    """Our llama.cpp adapter alone, with the settings a new installation has."""
+
+    def __init__(self, path: Path) -> None:
+        self._model = llamacpp.build(ModelSettings(model_path=path))
+
+    def tokens(self, text: str) -> list[int]:
+        """The text as a prompt, as long as the text is."""
+        return self._model.tokenize(text)
+
+    def speed(self, tokens: Sequence[int], count: int) -> Speed:
+        """Continue the prompt greedily by at most `count` tokens; nothing of it is in the cache before."""
+        self._run(self._model.tokenize(UNRELATED), 8)
+        stats = self._run(tokens, count)
+        return Speed(stats.prefill_rate, stats.generation_rate, stats.answer_tokens)
+
+    def _run(self, tokens: Sequence[int], count: int) -> GenerationStats:
+        stats = GenerationStats()
+        answer = AnswerSettings.model_validate(GREEDY | {"max_tokens": count})
+        for _ in self._model.generate(tokens, answer, (), stats):
+            pass
+        return stats
+
+    def close(self) -> None:
+        self._model.close()
+
+
+class BareLoop:
+    """llama-cpp-python's own `Llama.generate`, token by token and nothing around it, with the settings we use."""
+
+    def __init__(self, path: Path, n_threads: int) -> None:
+        defaults = ModelSettings()
+        library = llama_library()  # first, so that llama.cpp's log goes to ours
+        with quiet_standard_error():
+            self._llama = library.Llama(
+                model_path=str(path),
+                n_ctx=defaults.n_ctx,
+                n_batch=defaults.n_batch,
+                n_threads=n_threads,
+                n_threads_batch=n_threads,
+                flash_attn=defaults.flash_attn,
+            )
+
+    def speed(self, tokens: Sequence[int], count: int) -> Speed:
+        """As `OurModel.speed`; it does not stop at an end token, so give the count that was reached there."""
+        with quiet_standard_error():
+            self._run(self._llama.tokenize(UNRELATED.encode(), add_bos=False), 8)
+            self._llama.reset()
+            started, first, last = self._run(tokens, count)
+        generation = (count - 1) / (last - first) if count > 1 and last > first else 0.0
+        return Speed(len(tokens) / (first - started), generation, count)
+
+    def _run(self, tokens: Sequence[int], count: int) -> tuple[float, float, float]:
+        started = first = last = time.perf_counter()
+        for number, _ in enumerate(self._llama.generate(list(tokens), temp=0.0, repeat_penalty=1.0), 1):
+            last = time.perf_counter()
+            first = last if number == 1 else first
+            if number == count:
+                break
+        return started, first, last
+
+    def close(self) -> None:
+        self._llama.close()

@@ -1,0 +1,78 @@
+"""A bench result as a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+LABEL, COLUMN = 46, 12
+NOTHING = "–"
+
+
+def bench_table(result: Mapping[str, Any]) -> list[str]:
+    """Lines of at most 100 characters or so: what ran on what, then a row for each figure with its ratio."""
+    machine, threads, models = result["machine"], result["threads"], result["models"]
+    load = " to ".join(f"{value:.2f}" for value in (machine["load_before"], machine["load_after"]) if value is not None)
+    lines = [
+        f"{machine['cpu']}, {machine['cores']} cores, load {load or 'unknown'},"
+        f" other programs on {machine['others_during']:.1f} cores while measuring",
+        *([result["warning"]] if result["warning"] else []),
+        f"Document: {result['document']} ({result['ingest_chunks']} chunks). Medians of {result['runs']} runs.",
+        f"Weights: the notebook runs {models['notebook']} as it is shipped, LocalRAG the {models['ours']} that setup writes"
+        " from it; “same file” is LocalRAG on the notebook's.",
+        f"Threads: notebook {threads['notebook_embeddings']} for embeddings, {threads['notebook_model']} for answers and"
+        f" {threads['notebook_model_prompt']} for prompts; LocalRAG {threads['our_embedding_workers']} and"
+        f" {threads['our_model']}.",
+        "",
+        _row("", ("notebook", "LocalRAG", "same file", "times")),
+    ]
+    lines += _ingest_rows(result) + _text_rows(result) + _speed_rows(result)
+    return lines
+
+
+def _ingest_rows(result: Mapping[str, Any]) -> list[str]:
+    figures = result["ingest"]
+    return [
+        "Documents in, chunks a second",
+        _row("  same splits, the notebook's threads", _cells(figures, "notebook", "ours")),
+        _row(
+            "  same splits, a thread a core",
+            (*_cells(figures, "notebook_all_cores", "ours"), "", _times(result, "ingest_ratio")),
+        ),
+        _row("  LocalRAG from the file on", _cells(figures, "", "ours_from_file")),
+    ]
+
+
+def _text_rows(result: Mapping[str, Any]) -> list[str]:
+    rows = ["Seconds to the first text"]
+    for key, label, name in (("first_text_s", "first question", "first_text"), ("follow_up_s", "follow-up", "follow_up")):
+        for way, said in (("invoke", "as written (invoke)"), ("streamed", "streamed")):
+            cells = _cells(result[key], f"notebook_{way}", "ours", "ours_same_file")
+            rows.append(_row(f"  {label}, notebook {said}", (*cells, _times(result, f"{name}_vs_{way}"))))
+    return rows
+
+
+def _speed_rows(result: Mapping[str, Any]) -> list[str]:
+    rows = [f"Tokens a second, {result['models']['ours']}, beside llama-cpp-python's bare loop in place of the notebook"]
+    for key, label in (("prefill", "prompt"), ("generation", "answer")):
+        tokens = result["tokens"][label]
+        times = (_times(result, "generation_vs_bare"),) if key == "generation" else ()
+        rows.append(_row(f"  {label}, {tokens} tokens", (*_cells(result[key], "bare", "ours"), "", *times)))
+    return rows
+
+
+def _cells(figures: Mapping[str, Any], *names: str) -> tuple[str, ...]:
+    return tuple(number(figures[name]["median"]) if name else NOTHING for name in names)
+
+
+def _times(result: Mapping[str, Any], name: str) -> str:
+    return f"{result['ratio'][name]:.2f}"
+
+
+def _row(label: str, cells: Sequence[str]) -> str:
+    return (label.ljust(LABEL) + "".join(cell.rjust(COLUMN) for cell in cells)).rstrip()
+
+
+def number(value: float) -> str:
+    """Three digits at least, no more than two after the point: 0.63, 4.61, 38.2, 672."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -1,0 +1,111 @@
+"""A real server with the real starter models, and a real Chromium."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+
+from tests.tools.posts import lighthouse_post
+from tests.tools.prepare import chromium
+
+ROOT = Path(__file__).parents[2]
+FLAGS = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+WAIT_MS = 90_000
+
+expect.set_options(timeout=WAIT_MS)
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[str]:
+    """Where the app answers; one server for all browser tests, on a data directory of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    data = tmp_path_factory.mktemp("browser")
+    env = {name: value for name, value in os.environ.items() if not name.startswith("LOCALRAG_")}
+    env |= {"LOCALRAG_DATA_DIR": str(data), "LOCALRAG_MODELS_DIR": str(models_dir), "LOCALRAG_SEED": "1"}
+    subprocess.run([sys.executable, "-m", "localrag", "setup"], check=True, env=env, cwd=ROOT)
+    command = [sys.executable, "-m", "localrag", "serve", "--port", str(port)]
+    log = (data / "serve.log").open("w+")
+    server = subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
+    assert server.stdout is not None
+    ready = next((line for line in server.stdout if line.startswith("ready ")), None)
+    assert ready, f"the server did not start:\n{(data / 'serve.log').read_text()}"
+    yield ready.removeprefix("ready ").strip()
+    server.terminate()
+    server.wait(30)
+    server.stdout.close()
+    log.seek(0)
+    errors = re.findall(r"Traceback.*", log.read(), re.DOTALL)
+    log.close()
+    assert not errors, errors[0]
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright) -> Iterator[Browser]:
+    flags = [*FLAGS, "--no-sandbox"] if os.geteuid() == 0 else FLAGS
+    launched = playwright.chromium.launch(executable_path=chromium(), args=flags)
+    yield launched
+    launched.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A new window; a request that would leave the machine, or an error in the page, fails the test."""
+    opened = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light").new_page()
+    opened.set_default_timeout(WAIT_MS)
+    foreign: list[str] = []
+    opened.context.on("request", lambda request: foreign.append(request.url) if not _local(request.url) else None)
+    errors: list[str] = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    yield opened
+    opened.context.close()
+    assert not foreign, f"requests that leave the machine: {foreign}"
+    assert not errors, errors
+
+
+def _local(url: str) -> bool:
+    return url.startswith(("data:", "blob:", "http://127.0.0.1", "ws://127.0.0.1"))
+
+
+@pytest.fixture(scope="session")
+def post(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A web page of 40 kB with an answer inside."""
+    path = tmp_path_factory.mktemp("posts") / "farrow-point.html"
+    path.write_text(lighthouse_post(), "utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def with_post(address: str, browser: Browser, post: Path) -> str:
+    """The server's address once the post was uploaded through the Documents page."""
+    page = browser.new_page()
+    page.set_default_timeout(WAIT_MS)
+    page.goto(f"{address}/documents")
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(post)
+    expect(page.get_by_text("1 of 1 documents in")).to_be_visible()
+    page.close()
+    return address
+
+
+@pytest.fixture(scope="session")
+def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where screenshots go: `make screenshots` points this at docs/screenshots."""
+    given = os.environ.get("LOCALRAG_TEST_SCREENSHOTS")
+    folder = Path(given) if given else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

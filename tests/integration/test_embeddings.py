@@ -1,0 +1,180 @@
+"""Embedding models, ours and GPT4All's: the same vectors, nothing cut off, nobody waits."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from localrag.embeddings.base import EmbeddingModel
+from localrag.embeddings.gpt4all import GPT4AllEmbeddings
+from localrag.embeddings.llamacpp import LlamaCppEmbeddings
+from localrag.embeddings.registry import load_embeddings
+from localrag.errors import ModelFileError
+from localrag.models.starter import starter_chat, starter_embedding
+from localrag.settings import DocumentSettings
+
+pytestmark = pytest.mark.models
+
+ENGLISH = "The committee agreed on the budget after a long discussion about the harbour. "
+KOREAN = "위원회는 항구에 관한 긴 논의 끝에 예산에 합의했다. "
+END = {"english": "Penguins breed on Antarctic ice in winter. ", "korean": "펭귄은 겨울에 남극 얼음 위에서 번식한다. "}
+TEXTS = [
+    "",
+    "a",
+    "Paris is the capital of France.",
+    "안녕하세요",
+    "1,234.56 €",
+    "word " * 90,
+    "Tasks are decomposed.\n\nThen executed.",
+]
+
+
+@pytest.fixture(scope="module")
+def path(models_dir: Path) -> Path:
+    return starter_embedding(models_dir)
+
+
+@pytest.fixture(scope="module")
+def ours(path: Path) -> Iterator[LlamaCppEmbeddings]:
+    model = LlamaCppEmbeddings(path, workers=2)
+    yield model
+    model.close()
+
+
+@pytest.fixture(scope="module")
+def theirs(path: Path) -> Iterator[GPT4AllEmbeddings]:
+    model = GPT4AllEmbeddings(path, n_threads=1)
+    yield model
+    model.close()
+
+
+@pytest.fixture(params=["llamacpp", "gpt4all"])
+def model(request: pytest.FixtureRequest) -> EmbeddingModel:
+    """Each backend in turn: the contract below holds for both."""
+    found: EmbeddingModel = request.getfixturevalue({"llamacpp": "ours", "gpt4all": "theirs"}[request.param])
+    return found
+
+
+def test_both_backends_give_the_same_vectors(ours: EmbeddingModel, theirs: EmbeddingModel) -> None:
+    cosines = (ours.embed_texts(TEXTS) * theirs.embed_texts(TEXTS)).sum(axis=1)
+    assert cosines.min() > 0.99, dict(zip(TEXTS, cosines, strict=True))
+
+
+def test_both_backends_are_the_same_model_by_name(ours: EmbeddingModel, theirs: EmbeddingModel) -> None:
+    """So a collection built with one is searched with the other."""
+    assert (ours.identity, ours.dimension) == (theirs.identity, theirs.dimension)
+    assert ours.dimension == 384
+
+
+def test_vectors_have_length_one_and_the_shape_promised(model: EmbeddingModel) -> None:
+    rows = model.embed_texts(TEXTS)
+    assert rows.shape == (len(TEXTS), model.dimension)
+    assert rows.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1.0, atol=1e-5)
+    question = model.embed_question("Where is Paris?")
+    assert question.shape == (model.dimension,)
+    assert np.linalg.norm(question) == pytest.approx(1.0, abs=1e-5)
+    assert model.embed_texts([]).shape == (0, model.dimension)
+
+
+def test_rows_come_in_the_order_of_the_texts(model: EmbeddingModel) -> None:
+    texts = [f"{n} is a number. " * (1 + n * 7 % 23) for n in range(40)]
+    rows = model.embed_texts(texts)
+    for number in (0, 1, 17, 22, 39):
+        assert rows[number] @ model.embed_texts([texts[number]])[0] > 0.999
+
+
+@pytest.mark.parametrize("language", ["english", "korean"])
+def test_the_end_of_a_long_text_counts(model: EmbeddingModel, language: str) -> None:
+    body = ({"english": ENGLISH, "korean": KOREAN}[language] * 200)[:5000]
+    plain, other_end = model.embed_texts([body, body[:-300] + (END[language] * 20)[:300]])
+    assert plain @ other_end < 0.9999
+    topic = model.embed_texts([END[language]])[0]
+    assert topic @ other_end > topic @ plain
+
+
+def test_no_length_loses_its_end(ours: LlamaCppEmbeddings) -> None:
+    """Around the window of 512 tokens and its multiples, every token is in exactly one piece."""
+    for count in (1, 100, 509, 510, 511, 512, 513, 1019, 1020, 1021, 3000):
+        text = " ".join(["word"] * count)
+        pieces = ours._question.pieces(text)
+        inner = [token for piece in pieces for token in piece[1:-1]]
+        assert inner == ours._model.tokenize(text)
+        assert all(len(piece) <= 512 and piece[0] == 101 and piece[-1] == 102 for piece in pieces)
+
+
+def test_sentences_of_langchain_are_the_same_vectors(model: EmbeddingModel) -> None:
+    np.testing.assert_allclose(model.embed_documents(["Paris"])[0], model.embed_texts(["Paris"])[0], atol=1e-6)
+    np.testing.assert_allclose(model.embed_query("Paris"), model.embed_question("Paris"), atol=1e-6)
+    np.testing.assert_allclose(model.embed_sentences(["Paris"])[0], model.embed_texts(["Paris"])[0], atol=1e-3)
+
+
+def test_near_meanings_are_near(model: EmbeddingModel) -> None:
+    paris, drill = model.embed_texts(["Paris is the capital of France.", "The drill has a warranty of 31 months."])
+    question = model.embed_question("How long is the guarantee of the tool?")
+    assert question @ drill > question @ paris + 0.2
+
+
+def test_a_question_does_not_wait_for_documents(ours: LlamaCppEmbeddings) -> None:
+    ended = threading.Event()
+
+    def documents() -> None:
+        ours.embed_texts([ENGLISH * 6] * 200)
+        ended.set()
+
+    worker = threading.Thread(target=documents)
+    worker.start()
+    try:
+        for _ in range(3):
+            ours.embed_question("What about the harbour?")
+            ours.embed_sentences(["One.", "Two."])
+        assert not ended.is_set()
+    finally:
+        worker.join()
+
+
+def test_any_thread_may_embed_at_any_time(model: EmbeddingModel) -> None:
+    expected = model.embed_texts(["Paris", "London"])
+    wrong: list[int] = []
+
+    def work(number: int) -> None:
+        for _ in range(5):
+            question = model.embed_question("Paris")
+            rows = model.embed_texts(["Paris", "London"])
+            if rows[0] @ expected[0] < 0.999 or rows[1] @ expected[1] < 0.999 or question @ expected[0] < 0.999:
+                wrong.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+@pytest.mark.parametrize("backend", ["llamacpp", "gpt4all"])
+def test_a_missing_file_is_said_and_nothing_is_fetched(backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[object] = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *address, **_: tried.append(address))
+    monkeypatch.setattr(socket.socket, "connect", lambda _self, address: tried.append(address))
+    settings = DocumentSettings.model_validate({"embeddings": backend})
+    with pytest.raises(ModelFileError, match=r"all-MiniLM-L6-v2\.gguf2\.f16\.gguf"):
+        load_embeddings(settings, tmp_path / "all-MiniLM-L6-v2.gguf2.f16.gguf")
+    assert tried == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_without_pooling_is_pooled_by_mean(models_dir: Path) -> None:
+    """Any GGUF model gives vectors of its own width, of length one."""
+    model = LlamaCppEmbeddings(starter_chat(models_dir), workers=1)
+    try:
+        rows = model.embed_texts(["Paris", "London"])
+        assert rows.shape == (2, model.dimension)
+        np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1.0, atol=1e-5)
+    finally:
+        model.close()
