@@ -14,6 +14,7 @@ from localrag import __version__
 from localrag.commands.output import FAILED, complain
 from localrag.documents.sources import printable
 from localrag.errors import LocalRagError
+from localrag.privacy import silence_telemetry
 from localrag.settings import DEFAULT_COLLECTION, load_settings
 
 SETTING_FLAGS = {
@@ -115,6 +116,7 @@ def _question_commands(add: Add, inside: argparse.ArgumentParser) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status."""
+    silence_telemetry()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     logging.getLogger("localrag").addHandler(logging.NullHandler())

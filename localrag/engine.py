@@ -16,7 +16,7 @@ from localrag.chat.answering import Answering
 from localrag.chat.follow_up import standalone
 from localrag.chat.jobs import AnswerJob, AnswerView
 from localrag.chat.store import ConversationStore
-from localrag.documents.ingest import Source, printable
+from localrag.documents.ingest import Source
 from localrag.documents.jobs import IngestJob
 from localrag.documents.ledger import now
 from localrag.documents.sources import printable

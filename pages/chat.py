@@ -31,11 +31,12 @@ with show_errors():
         if asked:
             first_visit.empty()
     if asked:
-        conversation_id = conversation.id if conversation else engine.new_conversation(collection)
-        engine.store.set_collection(conversation_id, collection)
-        state.open_conversation(conversation_id)
-        engine.ask(conversation_id, asked)
-        conversation = engine.conversation(conversation_id)
+        with show_errors():
+            conversation_id = conversation.id if conversation else engine.new_conversation(collection)
+            engine.store.set_collection(conversation_id, collection)
+            engine.ask(conversation_id, asked)
+            state.open_conversation(conversation_id)
+        conversation = engine.store.find(conversation_id) if conversation_id else None
 
     if conversation is not None:
         view = engine.answer(conversation.id)

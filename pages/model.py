@@ -6,6 +6,7 @@ import streamlit as st
 
 from localrag.errors import ModelFileError
 from localrag.models.gguf_file import read_gguf
+from localrag.models.starter import STARTER_CHAT
 from localrag.ui import state
 from localrag.ui.cache import get_engine
 from localrag.ui.errors import show_errors
@@ -28,7 +29,8 @@ model_state(engine)
 def choose_file() -> Path:
     """The picker of the models folder, with room for any other path."""
     entries = [entry for entry in engine.models() if entry.kind != "embedding"]
-    current = engine.model_settings().model_path
+    starter = engine.settings.models_dir / STARTER_CHAT
+    current = engine.settings.model.model_path or (starter if starter.exists() else None)
     options = list(dict.fromkeys([*([current] if current else []), *(entry.path for entry in entries)]))
     bad = {entry.path for entry in entries if entry.error}
     name = lambda path: f"{path.name} (cannot be used)" if path in bad else path.name  # noqa: E731
@@ -60,7 +62,7 @@ def controls() -> None:
             st.subheader("Prompt", anchor=False)
             values["prompt"] = st.selectbox("prompt", PROMPTS, PROMPTS.index(engine.settings.answer.prompt), key="w_prompt")
             prompt_view(engine, values["prompt"])
-            if path != engine.model_settings().model_path:
+            if path != (engine.settings.model.model_path or engine.settings.models_dir / STARTER_CHAT):
                 values["model_path"] = path
             pending = changes(engine.settings, values)
             st.caption("Apply changes " + ", ".join(plain(text) for text in pending) if pending else "Nothing is changed yet.")

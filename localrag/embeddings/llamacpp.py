@@ -21,6 +21,8 @@ from localrag.models.llama_library import Model
 
 LOWEST_PRIORITY = 19
 TEXTS_PER_TASK = 16
+CHARS_PER_TASK = 2_000
+"""About two evaluations: with tasks of 16 chunks a short document was one task, and one worker did it all (30 to 56 chunks/s)."""
 
 
 class LlamaCppEmbeddings(EmbeddingModel):
@@ -60,8 +62,7 @@ class LlamaCppEmbeddings(EmbeddingModel):
         with self._documents_lock:
             self._start_workers()
             # Like lengths together waste no part of an evaluation; the longest first leave no worker behind at the end.
-            order = sorted(range(len(texts)), key=lambda index: -len(texts[index]))
-            tasks = [order[at : at + TEXTS_PER_TASK] for at in range(0, len(order), TEXTS_PER_TASK)]
+            tasks = _tasks(texts, sorted(range(len(texts)), key=lambda index: -len(texts[index])))
             rows = np.empty((len(texts), self.dimension), np.float32)
 
             def work(task: list[int]) -> None:
@@ -106,6 +107,19 @@ class LlamaCppEmbeddings(EmbeddingModel):
                 embedder.close()
             self._embedders.clear()
             self._model.close()
+
+
+def _tasks(texts: list[str], order: list[int]) -> list[list[int]]:
+    """Indices in this order, cut into tasks of a size that keeps every worker busy to the end."""
+    tasks: list[list[int]] = []
+    room = 0
+    for index in order:
+        room -= len(texts[index])
+        if room < 0 or len(tasks[-1]) == TEXTS_PER_TASK:
+            tasks.append([])
+            room = CHARS_PER_TASK - len(texts[index])
+        tasks[-1].append(index)
+    return tasks
 
 
 def _step_back() -> None:

@@ -24,6 +24,9 @@ KEEP_SHARE = 0.5
 """When the window is full, old turns go until this share is left for history: one larger step instead of one each turn."""
 
 
+FULL = "the window is full, and older turns go first"
+
+
 @dataclass(slots=True)
 class _Draft:
     """What is to be put into the window; shrunk until it fits."""
@@ -56,6 +59,7 @@ def plan_prompt(
         why = f"the prompt {hub_prompt.name} takes one question alone"
         draft.dropped += [Dropped("history", turn.question, why) for turn in draft.turns]
         draft.turns = []
+    _drop_turns(draft, _dropped_before(draft.turns, model_id, model.n_ctx))
     while True:
         if hub_prompt is None:
             segments = _chat_segments(model, model_id, question, draft, with_documents)
@@ -74,12 +78,10 @@ def plan_prompt(
 def _shrink(draft: _Draft, segments: Sequence[Segment], n_ctx: int, reserved: int) -> bool:
     """Drop whole old turns first, in one step, then the weakest passage; False when nothing is left to drop."""
     if draft.turns:
-        sizes = [sum(len(s.tokens) for s in segments if s.kind == "history" and s.ref == at) for at in range(len(draft.turns))]
+        sizes = _turn_sizes(segments, len(draft.turns))
         fixed = sum(len(segment.tokens) for segment in segments) - sum(sizes)
         room = min((n_ctx - reserved) * KEEP_SHARE, n_ctx - reserved - fixed)
-        while draft.turns and sum(sizes) > room:
-            turn, _ = draft.turns.pop(0), sizes.pop(0)
-            draft.dropped.append(Dropped("history", turn.question, "the window is full, and older turns go first"))
+        _drop_turns(draft, next((at for at in range(len(sizes)) if sum(sizes[at:]) <= room), len(sizes)))
         return True
     if draft.evidence:
         weakest = min(draft.evidence, key=lambda item: item[1].score)
@@ -87,6 +89,28 @@ def _shrink(draft: _Draft, segments: Sequence[Segment], n_ctx: int, reserved: in
         draft.dropped.append(Dropped("evidence", weakest[1].text, f"the window of {n_ctx} tokens has no room for it"))
         return True
     return False
+
+
+def _drop_turns(draft: _Draft, count: int) -> None:
+    draft.dropped += [Dropped("history", turn.question, FULL) for turn in draft.turns[:count]]
+    del draft.turns[:count]
+
+
+def _dropped_before(turns: Sequence[Turn], model_id: str, n_ctx: int) -> int:
+    """How many old turns the last prompt left out: they stay out, or the window would begin elsewhere with each question."""
+    last = turns[-1].plan if turns and turns[-1].model_id == model_id else None
+    return sum(item.why == FULL for item in last.dropped) if last is not None and last.n_ctx == n_ctx else 0
+
+
+def _turn_sizes(segments: Sequence[Segment], count: int) -> list[int]:
+    """Tokens that go with each turn: its messages and the template text after them."""
+    sizes, at = [0] * count, None
+    for segment in segments:
+        if segment.kind != "template":
+            at = segment.ref if segment.kind == "history" else None
+        if at is not None:
+            sizes[at] += len(segment.tokens)
+    return sizes
 
 
 def _chat_segments(model: PromptFormat, model_id: str, question: str, draft: _Draft, with_documents: bool) -> list[Segment]:

@@ -9,7 +9,7 @@ from localrag.settings import DEFAULT_COLLECTION, GUIDE_COLLECTION
 from localrag.types import Conversation
 from localrag.ui import state
 from localrag.ui.evidence import plain
-from localrag.ui.ingest import start_uploads
+from localrag.ui.ingest import ingest_strip, start_uploads
 
 SAMPLE_QUESTIONS = ("How do I stop an answer?", "Where is my data kept?", "What do the marks under a sentence mean?")
 
@@ -21,7 +21,7 @@ def chat_top(engine: Engine, names: list[str], fallback: str, conversation: Conv
         chosen = ""
         if names:
             # A conversation opens with the collection it was asked about, whatever was chosen elsewhere.
-            key = f"collection_of_{conversation.id if conversation else 'new'}"
+            key = f"collection_of_{conversation.id if conversation else state.upload_round()}"
             known = fallback if conversation else state.collection(names, fallback)
             chosen = st.selectbox(
                 "Collection",
@@ -54,8 +54,8 @@ def welcome(engine: Engine, collection: str) -> str | None:
     """What stands where no question was asked yet; returns a question that was clicked."""
     st.title("Ask your documents", anchor=False)
     st.caption("The passages that answer come first, then the answer, every sentence marked with where it comes from.")
-    if any(not job.finished for job in engine.ingest_jobs):
-        st.caption(":shimmer[Your documents are going in.] The Documents page shows how far they are.")
+    if engine.ingest_jobs:
+        ingest_strip(engine)
     asked = None
     if collection == GUIDE_COLLECTION:
         with st.container(horizontal=True):
@@ -71,6 +71,6 @@ def welcome(engine: Engine, collection: str) -> str | None:
         start_uploads(engine, DEFAULT_COLLECTION, files)
         state.choose_collection(DEFAULT_COLLECTION)
         state.next_upload_round()
-        st.switch_page("pages/documents.py")
+        st.rerun()
     st.caption(":material/lock: No document, question or answer leaves this machine.")
     return asked

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from localrag.engine import Engine
-from localrag.settings import DEFAULT_COLLECTION
+from localrag.settings import DEFAULT_COLLECTION, GUIDE_COLLECTION
 from localrag.ui import state
 from localrag.ui.errors import show_errors
 from localrag.ui.evidence import plain
@@ -14,15 +14,16 @@ from localrag.ui.evidence import plain
 def collection_bar(engine: Engine, names: list[str]) -> str:
     """Draw the collections in one line; returns the chosen one."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        current = state.collection(names, DEFAULT_COLLECTION)
+        made = {record.name for record in engine.library.collections()}
+        first = GUIDE_COLLECTION if GUIDE_COLLECTION in made and DEFAULT_COLLECTION not in made else DEFAULT_COLLECTION
+        current = state.collection(names, first)
         chosen: str = st.selectbox("Collection", names, names.index(current), width=280)
         state.choose_collection(chosen)
         with st.popover("New", icon=":material/add:"), st.form("new_collection", border=False, clear_on_submit=True):
             name = st.text_input("Name of the new collection", max_chars=80)
             if st.form_submit_button("Make it"):
                 with show_errors():
-                    made = engine.library.create_collection(name)
-                    state.choose_collection(made.name)
+                    state.choose_collection(engine.library.create_collection(name).name)
                     st.rerun()
         known = engine.library.ledger.collection(chosen)
         if known is not None:

@@ -34,7 +34,9 @@ def loading_sliders(settings: Settings, header: GGUFFile) -> dict[str, Any]:
     st.caption(context_in_pages(values["n_ctx"]))
     values["n_batch"] = _slider("n_batch", min(model.n_batch, 2048), 32, 2048, 32)
     threads = cpu_threads()
-    values["n_threads"] = _slider("n_threads", min(model.n_threads or threads, threads), 1, threads, 1) if threads > 1 else 1
+    if threads > 1:
+        chosen = _slider("n_threads", min(model.n_threads or threads, threads), 1, threads, 1)
+        values["n_threads"] = 0 if chosen == threads and not model.n_threads else chosen  # 0 stays "every core"
     report = devices()
     values["n_gpu_layers"] = _slider(
         "n_gpu_layers", min(model.n_gpu_layers, header.n_layers), -1, header.n_layers, 1, disabled=not report.gpus

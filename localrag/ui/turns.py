@@ -12,6 +12,10 @@ from localrag.ui.prompt_bar import prompt_bar, prompt_text
 from localrag.ui.prose import answer
 
 POLL_S = 0.12
+_NOTHING = {
+    "cancelled": "Stopped before the first word.",
+    None: "Interrupted: LocalRAG was closed before the first word.",
+}
 
 
 def question(turn: Turn) -> None:
@@ -30,10 +34,9 @@ def finished_turn(engine: Engine, turn: Turn) -> None:
         if turn.error:
             st.error(turn.error, icon=":material/error:")
         elif not turn.answer:
-            stopped = turn.timings.finish == "cancelled"
-            st.caption(
-                "Stopped before the first word." if stopped else "The model wrote nothing. Ask again, or put it differently."
-            )
+            st.caption(_NOTHING.get(turn.timings.finish, "The model wrote nothing. Ask again, or put it differently."))
+        elif turn.timings.finish is None:
+            st.caption("Interrupted: LocalRAG was closed while this was being written.")
         if turn.evidence:
             sources_line(turn)
         prompt_bar(turn)

@@ -8,7 +8,6 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.test_whole_way import ask, finished
-from tests.tools.posts import KEEPER_QUESTION
 
 pytestmark = pytest.mark.browser
 
@@ -17,7 +16,7 @@ SIZES = {"wide": (1440, 900), "middle": (1024, 768), "narrow": (390, 844)}
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", list(SIZES))
-def test_pages_fit_their_window(browser: Browser, with_post: str, screenshots: Path, scheme: str, size: str) -> None:
+def test_pages_fit_their_window(browser: Browser, address: str, screenshots: Path, scheme: str, size: str) -> None:
     width, height = SIZES[size]
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
     page = context.new_page()
@@ -28,10 +27,10 @@ def test_pages_fit_their_window(browser: Browser, with_post: str, screenshots: P
         ("model", "/model", "Loading"),
         ("chat", "", "Ask your documents"),
     ):
-        page.goto(f"{with_post}{path}")
+        page.goto(f"{address}{path}")
         expect(page.get_by_text(sign).first).to_be_visible()
         if name == "chat":
-            ask(page, KEEPER_QUESTION)
+            ask(page, "Where is my data kept?")
             finished(page)
         expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
         page.wait_for_timeout(600)  # fonts and the sidebar's slide settle; nothing is asserted on the time

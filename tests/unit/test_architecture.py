@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "localrag"
 LAYERS = (
-    {"__init__", "settings", "types", "errors"},
+    {"__init__", "settings", "types", "errors", "privacy"},
     {"models", "embeddings", "llms", "documents", "retrieval", "prompts"},
     {"chat", "evaluation"},
     {"library"},
@@ -137,7 +137,7 @@ def test_only_the_interface_imports_streamlit() -> None:
 
 def test_only_one_file_imports_chromadb() -> None:
     assert importers("chromadb") == {"localrag/retrieval/vectors.py"}
-    assert importers("langchain_chroma") == set()
+    assert importers("langchain_chroma") <= {"localrag/evaluation/notebook.py"}  # LangChain's notebook, to measure it
 
 
 def test_sql_is_spoken_in_few_places() -> None:
@@ -178,7 +178,13 @@ def test_the_environment_is_read_in_one_place() -> None:
         )
 
     found = {path.relative_to(PACKAGE).as_posix() for path in core_files() if reads(path)}
-    assert found <= {"settings.py", "commands/serve.py"}  # serve hands it on to the app
+    allowed = {
+        "settings.py",
+        "commands/serve.py",  # hands it on to the app
+        "privacy.py",  # switches telemetry off; reads no setting
+        "models/llama_library.py",  # tells OpenMP how to wait; reads no setting
+    }
+    assert found <= allowed
     assert not any(reads(path) for path in page_files())
 
 

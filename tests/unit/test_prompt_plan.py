@@ -112,18 +112,35 @@ def test_evidence_of_a_turn_that_was_dropped_is_put_in_again() -> None:
     assert any(made.kind == "history" for turn in turns for made in turn.plan.dropped)  # type: ignore[union-attr]
 
 
-def test_a_full_window_drops_several_old_turns_in_one_step_and_says_so() -> None:
+def test_a_full_window_drops_old_turns_in_few_large_steps_and_says_which() -> None:
     turns: list[Turn] = []
-    steps = 0
-    for number in range(40):
-        made = plan(f"Question {number}?", [], turns[steps:], n_ctx=700, max_tokens=50)
-        if made.dropped:
-            assert len(made.dropped) > 1
-            assert [dropped.text for dropped in made.dropped] == [turn.question for turn in turns[steps:][: len(made.dropped)]]
-            assert all(dropped.kind == "history" and "window is full" in dropped.why for dropped in made.dropped)
-            steps += len(made.dropped)
-        turns.append(answered(made, f"Question {number}?", [], "word " * 8))
-    assert steps > 20
+    evaluated: list[int] = []
+    dropped_before, steps = 0, 0
+    for number in range(80):
+        made = plan(f"Question {number:02d}?", [], turns, n_ctx=1000, max_tokens=100)
+        assert [item.text for item in made.dropped] == [turn.question for turn in turns[: len(made.dropped)]]
+        assert all(item.kind == "history" and "window is full" in item.why for item in made.dropped)
+        if len(made.dropped) == dropped_before:
+            assert made.tokens[: len(evaluated)] == evaluated
+        else:
+            assert len(made.dropped) >= dropped_before + 3
+            dropped_before, steps = len(made.dropped), steps + 1
+        assert len(turns) < 5 or len(turns) - len(made.dropped) >= 4
+        turns.append(answered(made, f"Question {number:02d}?", [], "word " * 8))
+        evaluated = made.tokens + list(turns[-1].answer_tokens)
+    assert 5 <= steps <= 20
+
+
+def test_turns_come_back_into_a_window_that_grew_or_after_a_hub_prompt() -> None:
+    turns: list[Turn] = []
+    for number in range(12):
+        made = plan(f"Question {number:02d}?", [], turns, n_ctx=700, max_tokens=50)
+        turns.append(answered(made, f"Question {number:02d}?", [], "word " * 8))
+    assert made.dropped
+    assert plan("Now?", [], turns, n_ctx=8000).dropped == ()
+    alone = plan("Alone?", [], turns[:3], hub=prompt("rlm/rag-prompt"))
+    assert len(alone.dropped) == 3
+    assert plan("Now?", [], [*turns[:3], answered(alone, "Alone?", [], "Yes.")]).dropped == ()
 
 
 def test_the_weakest_passages_go_when_the_window_is_small() -> None:
@@ -186,11 +203,9 @@ def check(made: PromptPlan, question: str, passages: Sequence[Evidence], turns: 
         times = prompt_text.count(passage.text)
         assert times + dropped.count(passage.text) == 1 or (times >= 1 and passage.text not in dropped)
     before = turns[-1].plan if turns else None
-    if before is not None and not dropped_turns:
+    if before is not None and dropped_turns == sum(item.kind == "history" for item in before.dropped):
         evaluated = before.tokens + list(turns[-1].answer_tokens)
-        starts_alike = before.count("history") == 0 or not any(item.kind == "history" for item in before.dropped)
-        if starts_alike:
-            assert made.tokens[: len(evaluated)] == evaluated
+        assert made.tokens[: len(evaluated)] == evaluated
 
 
 def test_a_hub_prompt_is_filled_word_for_word() -> None:
