@@ -20,7 +20,7 @@ from localrag.documents.ingest import Source
 from localrag.documents.jobs import IngestJob
 from localrag.documents.ledger import now
 from localrag.documents.sources import printable
-from localrag.errors import LocalRagError, ModelFileError, PromptError
+from localrag.errors import BusyError, LocalRagError, ModelFileError, PromptError
 from localrag.library import Library
 from localrag.llms.base import LoadedModel
 from localrag.llms.registry import check_model
@@ -279,6 +279,8 @@ class Engine:
 def open_engine(settings: Settings) -> Engine:
     """Open the engine and begin loading the model, if there is one."""
     engine = Engine(settings)
+    with suppress(BusyError):  # another process writes: reading works, and a write says so
+        engine.library.claim_writing()
     with suppress(ModelFileError):  # no starter model yet: the Model page says what to do
         engine.start_model()
     threading.Thread(target=engine.warm_up, name="warm-up", daemon=True).start()

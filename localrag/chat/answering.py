@@ -76,7 +76,8 @@ class Answering:
             generation_rate=stats.generation_rate,
             finish=stats.finish,
         )
-        job.update(answer=job.turn.answer.strip(), timings=timings)
+        tokens = () if stats.hit_stop_text else job.turn.answer_tokens  # the stop text is no part of the conversation
+        job.update(answer=job.turn.answer.strip(), answer_tokens=tokens, timings=timings)
         if self.embeddings is not None:
             job.update(sentences=attribute(job.turn.answer, job.turn.evidence, self.embeddings))
 

@@ -30,6 +30,8 @@ class GenerationStats:
     answer_tokens: int = 0
     generation_s: float = 0.0
     finish: FinishReason | None = None
+    hit_stop_text: bool = False
+    """The last tokens spell a stop text that is not part of the answer."""
 
     @property
     def evaluated(self) -> int:

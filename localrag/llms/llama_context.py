@@ -130,7 +130,7 @@ class LlamaContext:
             text = stops.feed(decoder.decode(self.model.piece(token)))
             yield Piece(text, token)
             if stops.hit:
-                stats.finish = "stop"
+                stats.finish, stats.hit_stop_text = "stop", True
                 return
             if self.cancelled or (len(self._evaluated) < self.n_ctx and not self._decode([token])):
                 stats.finish = "cancelled"

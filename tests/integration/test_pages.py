@@ -18,7 +18,7 @@ APP = str(Path(__file__).parents[2] / "app.py")
 WAIT_S = 30
 
 
-@pytest.fixture()
+@pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, models_dir: Path) -> Iterator[AppTest]:
     """The app on fake models and a data directory of its own, not yet run."""
     for name, value in {"LLM": "fake", "EMBEDDINGS": "fake", "DATA_DIR": tmp_path / "data", "MODELS_DIR": models_dir}.items():
@@ -29,7 +29,7 @@ def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, models_dir: Path) -> It
     st.cache_resource.clear()
 
 
-@pytest.fixture()
+@pytest.fixture
 def engine(app: AppTest) -> Engine:
     """The engine the app uses, with its model loaded and one document in."""
     app.run()
