@@ -44,7 +44,7 @@ class ModelSettings(Group):
 class AnswerSettings(Group):
     """What takes effect with the next answer."""
 
-    temperature: float = Field(0.2, ge=0.0, le=2.0, description="0 always takes the likeliest word; higher varies more")
+    temperature: float = Field(0.0, ge=0.0, le=2.0, description="0 always takes the likeliest word; higher varies more")
     top_p: float = Field(0.95, gt=0.0, le=1.0, description="Choose only among the likeliest words that make up this share")
     top_k: int = Field(40, ge=0, le=1000, description="Choose only among this many likeliest words; 0 is no limit")
     min_p: float = Field(0.05, ge=0.0, le=1.0, description="Leave out words less likely than this share of the likeliest")

@@ -37,9 +37,8 @@ def _sample(args: Namespace, settings: Settings) -> int:
         known = library.ledger.collection(GUIDE_COLLECTION)
         if known is not None and known.chunks:
             return DONE
-        chunks = sum(
-            event.chunks for event in library.ingest(GUIDE_COLLECTION, [Source(GUIDE.name, path=GUIDE)]) if event.status
-        )
+        guide = Source(GUIDE.name, data=GUIDE.read_bytes())
+        chunks = sum(event.chunks for event in library.ingest(GUIDE_COLLECTION, [guide]) if event.status)
         line = {"step": "sample", "file": str(GUIDE), "chunks": chunks}
         say_json(line) if args.json else say(f"The sample collection “{GUIDE_COLLECTION}” is ready ({chunks} chunks).")
         return DONE

@@ -22,7 +22,7 @@ from localrag.models.llama_library import Model
 LOWEST_PRIORITY = 19
 TEXTS_PER_TASK = 16
 CHARS_PER_TASK = 2_000
-"""About two evaluations: with tasks of 16 chunks a short document was one task, and one worker did it all (30 to 56 chunks/s)."""
+"""About two evaluations: with tasks of 16 a short document was one task, and one worker did it all (30 to 56 chunks/s)."""
 
 
 class LlamaCppEmbeddings(EmbeddingModel):

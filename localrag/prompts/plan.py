@@ -6,6 +6,7 @@ then holds everything but the new tokens. Evidence that an earlier turn of the w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -15,9 +16,10 @@ from localrag.prompts.hub import HubPrompt
 from localrag.settings import AnswerSettings
 from localrag.types import Dropped, Evidence, PromptPlan, Segment, SegmentKind, Turn
 
-SYSTEM = "You are a helpful assistant. Answer the question using the context."
-"""Short on purpose: of seven wordings tried on the starter model, longer instructions made the answers wander."""
+SYSTEM = "You are a helpful assistant. Answer the question in one or two short sentences, using only the context."
+"""Of eleven wordings tried on twelve questions with the starter model, the one with most sentences carried by the passages."""
 SYSTEM_WITHOUT_DOCUMENTS = "You are a helpful assistant."
+_HEADING = re.compile(r"\s{0,3}#{1,6}\s")
 STOP = ("\nQuestion:", "\n Question:")
 """Small models go on with a question of their own, in the pattern of the prompt."""
 KEEP_SHARE = 0.5
@@ -217,8 +219,9 @@ def _text(model: PromptFormat, kind: SegmentKind, text: str, ref: int | None = N
 
 
 def fold(text: str) -> str:
-    """A text with every run of white space as one space."""
-    return " ".join(text.split())
+    """A text in one line, without Markdown headings: a small model takes a document's layout for something to continue."""
+    lines = [line for line in text.splitlines() if not _HEADING.match(line)]
+    return " ".join(" ".join(lines or text.splitlines()).split())
 
 
 def _place(evidence: Evidence) -> tuple[str, int, int]:

@@ -28,6 +28,7 @@ CIRCLED = "①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳"
 
 _OPEN, _CLOSE, _FIRST = "\ue010", "\ue011", 0xE100  # private use area: markers that survive Markdown
 _BLANK_LINES = re.compile(r"\n\s*\n")
+_FENCE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _PRIVATE = re.compile("[\ue000-\uf8ff]")
 _BLOCK_START = re.compile(r"^\s*(?:(?:[-*+>]|\d+[.)]|#{1,6})\s+)*")
 _UNDERLINE = {
@@ -78,11 +79,12 @@ def _mark(text: str, sentences: Sequence[AnswerSentence]) -> str:
     """The Markdown with a marker before and after each sentence, inside list and heading signs."""
     pieces: list[str] = []
     at = 0
+    fences = [match.span() for match in _FENCE.finditer(text)]
     for index, sentence in enumerate(sentences):
         start = text.find(sentence.text, at)
-        if start < 0 or index > _LAST_SIGN:
-            continue
         end = start + len(sentence.text)
+        if start < 0 or index > _LAST_SIGN or any(start < stop and end > begin for begin, stop in fences):
+            continue
         lead = _BLOCK_START.match(sentence.text)
         begin = start + (lead.end() if lead else 0)
         if begin >= end:
@@ -100,6 +102,9 @@ _LAST_SIGN = 0xF8FF - _FIRST
 def _markdown() -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     markdown.add_render_rule("image", _image)
+    # A model's headings are parts of an answer, not of the page.
+    markdown.add_render_rule("heading_open", lambda *_: "<p><strong>")
+    markdown.add_render_rule("heading_close", lambda *_: "</strong></p>")
     markdown.add_render_rule("link_open", _link_open)
     markdown.add_render_rule("link_close", _link_close)
     return markdown

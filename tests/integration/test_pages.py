@@ -146,7 +146,7 @@ def test_the_model_page_says_what_the_file_is_and_applies_an_answer_setting(app:
     assert "Memory:" in shown(app)
     slider = next(s for s in app.slider if s.label == "temperature")
     slider.set_value(0.7).run()
-    assert "temperature 0.2 → 0.7" in shown(app).replace("\\", "")
+    assert "temperature 0.0 → 0.7" in shown(app).replace("\\", "")
     next(b for b in app.button if b.label == "Apply").click().run()
     assert not app.exception
     assert engine.settings.answer.temperature == 0.7

@@ -76,7 +76,14 @@ def test_marks_leave_lists_and_headings_what_they_are() -> None:
     text = "## Facts\n\n1. One is odd.\n2. Two is even.\n"
     html = answer(text, [AnswerSentence(t, "supported", (0,)) for t in ("## Facts", "1. One is odd.", "2. Two is even.")])
     assert html.count("<li>") == 2
-    assert "<h2>" in html
+    assert "<strong>" in html
+
+
+def test_code_stays_code() -> None:
+    text = "Run this:\n\n```python\nprint(1)\n```\n\nDone."
+    html = answer(text, [AnswerSentence(t, "weak", (0,)) for t in ("Run this:", "```python", "print(1)", "```", "Done.")])
+    assert '<pre><code class="language-python">print(1)\n</code></pre>' in html
+    assert html.count("underline dotted") == 2
 
 
 def test_the_same_sentence_twice_is_marked_twice() -> None:
