@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from localrag.chat.answering import Answering
+from localrag.chat.answering import Answering, warm_up
 from localrag.chat.follow_up import standalone
 from localrag.chat.jobs import AnswerJob, AnswerView
 from localrag.chat.store import ConversationStore
@@ -127,10 +127,15 @@ class Engine:
                     save_applied(self.settings.data_dir, keep)
             except LocalRagError as exc:
                 failure.append(exc)
+
+        def warm(loaded: LoadedModel | None) -> None:
+            try:
+                warm_up(loaded)
             finally:
                 finished.set()
 
         self._worker.load(model, then)
+        self._worker.submit(warm)
         if wait:
             finished.wait()
             if failure:
@@ -159,13 +164,11 @@ class Engine:
             raise PromptError(f"The question has {len(question)} characters, {MAX_QUESTION_CHARS} are allowed. Shorten it.")
         conversation = self.store.get(conversation_id)
         settings = self.settings.with_values(overrides or {}, "this question")
-        searched = 0.0
+        wanted = standalone(question, conversation.turns)
         found = tuple(evidence or ())
         if conversation.collection and evidence is None:
-            wanted = standalone(question, conversation.turns)
-            result = self.library.search(conversation.collection, wanted, settings.retrieval.k)
-            found = self.library.focused(wanted, result.evidence)
-            searched = time.perf_counter() - started
+            found = self.library.search(conversation.collection, wanted, retrieval=settings.retrieval).evidence
+        searched = time.perf_counter() - started
         turn = Turn(uuid.uuid4().hex, question, "", found, timings=Timings(search_s=searched), asked=now())
         hub = None if settings.answer.prompt == "chat" else prompt(settings.answer.prompt, settings.data_dir / "prompts")
         embeddings = self.library.embeddings() if conversation.collection else None
@@ -183,6 +186,8 @@ class Engine:
             self._answers[conversation_id] = job
             self._forget_old()
         self._worker.submit(lambda model: self._answer(job, answering, model))
+        if conversation.collection:  # while the model reads; which sentence is marked changes nothing for it
+            job.update(evidence=self.library.focused(wanted, found))
         return job
 
     def _answer(self, job: AnswerJob, answering: Answering, model: LoadedModel | None) -> None:

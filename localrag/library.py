@@ -19,7 +19,7 @@ from localrag.models.starter import starter_embedding
 from localrag.retrieval.focus import focus
 from localrag.retrieval.retriever import EvidenceRetriever
 from localrag.retrieval.search import search
-from localrag.settings import Settings
+from localrag.settings import RetrievalSettings, Settings
 from localrag.types import DocumentRecord, Evidence, SearchResult
 
 if TYPE_CHECKING:  # chromadb takes a second to import
@@ -163,12 +163,21 @@ class Library:
         self.ledger.settle(home.id)
         return record
 
-    def search(self, collection: str, question: str, k: int | None = None, budget_chars: int | None = None) -> SearchResult:
-        """Find evidence: see `retrieval.search`. Without `k` and budget: as many passages as the settings say."""
+    def search(
+        self,
+        collection: str,
+        question: str,
+        k: int | None = None,
+        budget_chars: int | None = None,
+        retrieval: RetrievalSettings | None = None,
+    ) -> SearchResult:
+        """Find evidence: see `retrieval.search`. Without `k` and budget: what the settings say, or `retrieval` does."""
         record = self.collection(collection)
+        least_share = 0.0
         if k is None and budget_chars is None:
-            k = self.settings.retrieval.k
-        return search(question, record, self.ledger, self.index(), self.embeddings(), k, budget_chars)
+            chosen = retrieval or self.settings.retrieval
+            k, least_share = chosen.k, chosen.least_share
+        return search(question, record, self.ledger, self.index(), self.embeddings(), k, budget_chars, least_share)
 
     def focused(self, question: str, evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
         """The evidence with its answering sentences marked: see `retrieval.focus`."""

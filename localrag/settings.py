@@ -38,7 +38,7 @@ class ModelSettings(Group):
     )
     n_ctx: int = Field(4096, ge=0, le=1_048_576, description="Context window in tokens; 0 takes the model's own")
     n_threads: int = Field(0, ge=0, le=256, description="Threads; 0 takes every core this process may use")
-    flash_attn: bool = Field(True, description="Flash attention: less memory, faster with long prompts")
+    flash_attn: bool = Field(True, description="Flash attention: faster prompts, less memory; on a CPU, slower answers")
 
 
 class AnswerSettings(Group):
@@ -72,7 +72,10 @@ class DocumentSettings(Group):
 class RetrievalSettings(Group):
     """What is put in front of the model."""
 
-    k: int = Field(4, ge=1, le=50, description="Passages given to the model")
+    k: int = Field(4, ge=1, le=50, description="Most passages given to the model")
+    least_share: float = Field(
+        0.75, ge=0.0, le=1.0, description="Leave out passages that score less than this share of the best one; 0 keeps all"
+    )
 
 
 class WebSettings(Group):

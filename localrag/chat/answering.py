@@ -14,13 +14,23 @@ from localrag.embeddings.base import EmbeddingModel
 from localrag.errors import GenerationError, LocalRagError
 from localrag.llms.base import GenerationStats, LoadedModel
 from localrag.prompts.hub import HubPrompt
-from localrag.prompts.plan import plan_prompt
+from localrag.prompts.plan import opening_tokens, plan_prompt
 from localrag.settings import AnswerSettings
 from localrag.types import PromptPlan, Timings, Turn
 
 logger = logging.getLogger(__name__)
 
 SAVE_EVERY_S = 1.0
+
+
+def warm_up(model: LoadedModel | None) -> None:
+    """Evaluate what every prompt begins with, so that the first question need not. Runs on the model's thread."""
+    if model is None:
+        return
+    model.reset_cancel()
+    one_token = AnswerSettings(max_tokens=1, temperature=0.0)
+    for _ in model.generate(opening_tokens(model), one_token, (), GenerationStats()):
+        pass
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from localrag.settings import Settings
 from localrag.types import Chunk, DocumentRecord, DocumentStatus, ParsedDocument
 
 EMBED_STEP = 128
-"""Chunks embedded between two looks at cancel and progress."""
+"""Most chunks embedded between two looks at cancel and progress."""
 
 PutVectors = Callable[[list[str], Vectors], None]
 
@@ -133,10 +133,11 @@ class Ingestion:
 
     def _embed(self, chunks: list[Chunk], event: IngestEvent) -> Iterator[IngestEvent]:
         self.ledger.announce(self.collection.id, [chunk.id for chunk in chunks])
-        for at in range(0, len(chunks), EMBED_STEP):
+        size = -(-len(chunks) // max(1, -(-len(chunks) // EMBED_STEP)))  # equal steps: a short last one leaves workers idle
+        for at in range(0, len(chunks), size or 1):
             if self.cancelled():
                 raise Cancelled
-            part = chunks[at : at + EMBED_STEP]
+            part = chunks[at : at + size]
             vectors = self.model.embed_texts([chunk.text for chunk in part])
             if not np.isfinite(vectors).all():
                 raise EmbeddingError(f"{event.name} could not be embedded: the model gave no usable numbers. Choose another.")

@@ -14,7 +14,7 @@ import psutil  # type: ignore[import-untyped]
 from localrag.evaluation.figures import digits
 from localrag.models.devices import cpu_threads
 
-BUSY_SHARE = 0.3
+BUSY_SHARE, BUSY_LOAD = 0.15, 0.5
 """Of a core, per core: from here on the threads of a model begin to wait for each other."""
 
 
@@ -67,7 +67,7 @@ class Machine:
         """A sentence when other programs were at work too, else empty."""
         others = max(self.others_before, self.others_during)
         load = self.load_before or 0.0
-        if max(others, load) / self.cores <= BUSY_SHARE:
+        if others / self.cores <= BUSY_SHARE and load / self.cores <= BUSY_LOAD:
             return ""
         said = f"other programs used {others:.1f} of {self.cores} cores, load {load:.1f} at the start"
         return f"This machine is busy ({said}): figures may be off by half or more."

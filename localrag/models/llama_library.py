@@ -19,6 +19,7 @@ from localrag.models.gguf_file import read_gguf
 
 logger = logging.getLogger("localrag.llamacpp")
 
+SPIN_COUNT = "3000"
 GGML_LOG_WARN, GGML_LOG_ERROR, GGML_LOG_CONT = 2, 3, 5  # enum ggml_log_level in ggml.h
 _recent: collections.deque[str] = collections.deque(maxlen=40)
 _kept: list[Any] = []  # C callbacks that llama.cpp holds must never be collected
@@ -31,9 +32,11 @@ def llama_library() -> ModuleType:
     llama-cpp-python's own `verbose=False` redirects file descriptors 1 and 2 of the whole process; a log callback
     keeps other threads' output whole and lets a failed load say why.
     """
-    # Threads that spin while they wait for one another slow each other ten times as soon as another process wants a
-    # core (measured: 2 tokens/s against 25). libgomp reads this once, when llama.cpp is loaded; who set it keeps it.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Threads that wait by spinning slow each other ten times as soon as another process wants a core; threads that sleep
+    # cost half of the speed on an idle machine. A short spin keeps both (figures in docs/decisions/001). libgomp reads
+    # this once, when llama.cpp is loaded; who set it keeps it.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     import llama_cpp
 
     def receive(level: int, text: bytes, _data: Any) -> None:

@@ -77,6 +77,16 @@ def plan_prompt(
             )
 
 
+def opening_tokens(model: PromptFormat) -> list[int]:
+    """What every prompt about documents begins with: worth evaluating before the first question."""
+    tokens: list[int] = []
+    for part in model.parts(["system", "user"]):
+        if part == 1:
+            break
+        tokens += model.tokenize(part, special=True) if isinstance(part, str) else model.tokenize(SYSTEM)
+    return [*model.bos_tokens(tokens), *tokens]
+
+
 def _shrink(draft: _Draft, segments: Sequence[Segment], n_ctx: int, reserved: int) -> bool:
     """Drop whole old turns first, in one step, then the weakest passage; False when nothing is left to drop."""
     if draft.turns:

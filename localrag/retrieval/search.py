@@ -26,9 +26,11 @@ def search(
     model: EmbeddingModel,
     k: int | None = None,
     budget_chars: int | None = None,
+    least_share: float = 0.0,
 ) -> SearchResult:
     """Find evidence: the `k` best passages, or the best ones that fit `budget_chars` together; best first.
 
+    Passages that score less than `least_share` of the best one are left out: they cost a small model time and distract it.
     `confidence` is the best passage's cosine similarity, not yet calibrated. A passage is never cut to fit.
     Raises:
         StoreError: the collection was built with another embedding model.
@@ -44,7 +46,7 @@ def search(
     left = budget_chars if budget_chars is not None else None
     for chunk_id, score in ranked:
         chunk = chunks[chunk_id]
-        if len(evidence) == wanted:
+        if len(evidence) == wanted or score < least_share * ranked[0][1]:
             break
         if chunk.document_id not in records:
             records[chunk.document_id] = ledger.document(chunk.document_id)
