@@ -135,7 +135,7 @@ def _system_available() -> int:
     except OSError:
         pass
     try:
-        import psutil  # type: ignore[import-untyped]
+        import psutil
     except ImportError:
         # Without psutil only the installed memory is known; half of it is a cautious guess.
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
