@@ -2,7 +2,7 @@
 
 A sentence is compared with every evidence sentence: the share of its content words found there, and the cosine of
 their embeddings. Numbers must stand there literally. This checks support by the evidence, not truth. The thresholds
-are first values, set by hand on answers of the starter model; docs/attribution.md will carry measured error rates.
+are first values, set by hand on answers of the starter model; their error rates are not measured yet.
 """
 
 from __future__ import annotations
