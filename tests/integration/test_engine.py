@@ -125,7 +125,9 @@ def test_the_evidence_is_there_before_the_model_answers(engine: Engine) -> None:
     job = engine.ask(conversation, QUESTION)
     assert job.state == "queued"
     assert job.turn.evidence
-    assert engine.conversation(conversation).turns[0].evidence == job.turn.evidence
+    kept = engine.conversation(conversation).turns[0].evidence  # the answering sentences are marked a moment later
+    assert [(e.document_id, e.start, e.end) for e in kept] == [(e.document_id, e.start, e.end) for e in job.turn.evidence]
+    assert all(e.focus is not None for e in job.turn.evidence)
     assert not busy.finished
 
 

