@@ -4,14 +4,12 @@ import streamlit as st
 
 from localrag.settings import DEFAULT_COLLECTION, GUIDE_COLLECTION
 from localrag.ui import state
-from localrag.ui.cache import get_engine
 from localrag.ui.chat_top import chat_top, welcome
 from localrag.ui.errors import show_errors
-from localrag.ui.sidebar import sidebar
+from localrag.ui.page import open_page
 from localrag.ui.turns import finished_turn, running_turn
 
-engine = get_engine()
-sidebar(engine)
+engine = open_page()
 with show_errors():
     conversation_id = state.conversation_id()
     conversation = engine.store.find(conversation_id) if conversation_id else None
@@ -36,6 +34,9 @@ with show_errors():
             engine.store.set_collection(conversation_id, collection)
             engine.ask(conversation_id, asked)
             state.open_conversation(conversation_id)
+            asked = None
+        if asked:
+            st.text(f"Not asked: {asked}")
         conversation = engine.store.find(conversation_id) if conversation_id else None
 
     if conversation is not None:

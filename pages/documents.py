@@ -4,19 +4,16 @@ import streamlit as st
 
 from localrag.settings import DEFAULT_COLLECTION
 from localrag.ui import state
-from localrag.ui.cache import get_engine
 from localrag.ui.collections_view import collection_bar
-from localrag.ui.documents_view import documents_table, preview
+from localrag.ui.documents_view import delete_documents, documents_table, preview, table_key
 from localrag.ui.errors import show_errors
 from localrag.ui.ingest import ingest_strip, start_place, start_uploads
-from localrag.ui.sidebar import sidebar
+from localrag.ui.markup import plain
+from localrag.ui.page import open_page
 
 st.set_page_config(layout="wide")
-engine = get_engine()
-sidebar(engine)
+engine = open_page()
 st.title("Documents", anchor=False)
-if notice := state.take_notice():
-    st.toast(notice)
 with show_errors():
     names = sorted({DEFAULT_COLLECTION, *(record.name for record in engine.library.collections())})
     collection = collection_bar(engine, names)
@@ -43,18 +40,22 @@ with show_errors():
 
     known = engine.library.ledger.collection(collection)
     records = engine.library.documents(collection) if known else []
-    if not records:
-        st.caption(f"The collection “{collection}” is empty. Add a file, an address or a folder, then ask about it in Chat.")
+    if not records and any(not job.finished for job in engine.ingest_jobs):
+        st.caption("The table appears when the documents are in.")
+    elif not records:
+        st.caption(
+            f"The collection “{plain(collection)}” is empty. Add a file, an address or a folder, then ask about it in Chat."
+        )
     else:
-        chosen = documents_table(records, key=f"table_{collection}_{len(records)}")
+        chosen = documents_table(records, key=table_key(records))
         if chosen:
             with st.container(horizontal=True):
                 label = f"Delete {len(chosen)} document{'s' * (len(chosen) > 1)}"
-                if st.button(label, icon=":material/delete:", help="Removes text, chunks and vectors; your own file stays."):
-                    for record in chosen:
-                        engine.library.delete_document(collection, record.id)
-                    state.notify(f"{len(chosen)} deleted from {collection}; your own files stay where they are.")
-                    st.rerun()
+                ids = [record.id for record in chosen]
+                help_text = "Removes text, chunks and vectors; your own file stays."
+                st.button(
+                    label, icon=":material/delete:", help=help_text, on_click=delete_documents, args=(engine, collection, ids)
+                )
                 if st.button("Ask about this collection", icon=":material/chat:"):
                     state.choose_collection(collection)
                     state.open_conversation(None)

@@ -8,21 +8,17 @@ from localrag.errors import ModelFileError
 from localrag.models.gguf_file import read_gguf
 from localrag.models.starter import STARTER_CHAT
 from localrag.ui import state
-from localrag.ui.cache import get_engine
 from localrag.ui.errors import show_errors
-from localrag.ui.evidence import plain
+from localrag.ui.markup import plain
 from localrag.ui.model_facts import device_report, model_facts
 from localrag.ui.model_form import PROMPTS, answering_sliders, changes, fits, loading_sliders
 from localrag.ui.model_state import model_state
+from localrag.ui.page import open_page
 from localrag.ui.prompt_view import prompt_view
-from localrag.ui.sidebar import sidebar
 
 st.set_page_config(layout="wide")
-engine = get_engine()
-sidebar(engine)
+engine = open_page()
 st.title("Model", anchor=False)
-if notice := state.take_notice():
-    st.toast(notice)
 model_state(engine)
 
 

@@ -8,8 +8,8 @@ from localrag.engine import Engine
 from localrag.settings import DEFAULT_COLLECTION, GUIDE_COLLECTION
 from localrag.types import Conversation
 from localrag.ui import state
-from localrag.ui.evidence import plain
 from localrag.ui.ingest import ingest_strip, start_uploads
+from localrag.ui.markup import plain
 
 SAMPLE_QUESTIONS = ("How do I stop an answer?", "Where is my data kept?", "What do the marks under a sentence mean?")
 

@@ -8,7 +8,7 @@ from localrag.engine import Engine
 from localrag.settings import DEFAULT_COLLECTION, GUIDE_COLLECTION
 from localrag.ui import state
 from localrag.ui.errors import show_errors
-from localrag.ui.evidence import plain
+from localrag.ui.markup import plain
 
 
 def collection_bar(engine: Engine, names: list[str]) -> str:

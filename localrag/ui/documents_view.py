@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import textwrap
 
 import streamlit as st
 
 from localrag.engine import Engine
+from localrag.errors import LocalRagError
 from localrag.types import Chunk, DocumentRecord
-from localrag.ui.evidence import plain
+from localrag.ui import state
+from localrag.ui.markup import plain
 from localrag.ui.prose import ACCENT, READING
 
 PREVIEW_CHARS = 20_000
@@ -49,6 +52,24 @@ def documents_table(records: list[DocumentRecord], key: str) -> list[DocumentRec
     )
     chosen = event["selection"]["rows"]
     return [records[row] for row in chosen if row < len(records)]
+
+
+def table_key(records: list[DocumentRecord]) -> str:
+    """A key of this very list in this very order: a row chosen in an older list must not point into a newer one."""
+    return hashlib.sha256("".join(f"{record.id}{record.added}" for record in records).encode()).hexdigest()[:16]
+
+
+def delete_documents(engine: Engine, collection: str, ids: list[str]) -> None:
+    """Delete the documents that were shown as chosen, whatever the list holds by now."""
+    deleted = 0
+    try:
+        for document_id in ids:
+            engine.library.delete_document(collection, document_id)
+            deleted += 1
+    except LocalRagError as exc:
+        state.notify(str(exc))
+        return
+    state.notify(f"{deleted} deleted from {collection}; your own files stay where they are.")
 
 
 def preview(engine: Engine, record: DocumentRecord) -> None:

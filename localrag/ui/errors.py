@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from localrag.errors import LocalRagError
+from localrag.ui.markup import plain
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +20,9 @@ def show_errors() -> Iterator[None]:
     try:
         yield
     except LocalRagError as exc:
-        st.error(str(exc), icon=":material/error:")
+        st.error(plain(str(exc)), icon=":material/error:")
     except Exception as exc:
         logger.exception("a page failed")
-        st.error(f"Something failed that should not: {exc}. The log of the app has the details.", icon=":material/error:")
+        st.error(
+            f"Something failed that should not: {plain(str(exc))}. The log of the app has the details.", icon=":material/error:"
+        )

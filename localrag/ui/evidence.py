@@ -6,6 +6,7 @@ import streamlit as st
 
 from localrag.engine import Engine
 from localrag.types import Evidence, Turn
+from localrag.ui.markup import plain
 from localrag.ui.prose import FIGURES, circled, passage
 
 AROUND_CHARS = 1_500
@@ -42,11 +43,6 @@ def place(evidence: Evidence) -> str:
     """Document and location of a span, in one line of Markdown-safe text."""
     parts = [evidence.name, *([evidence.location] if evidence.location else [])]
     return plain(" › ".join(parts))
-
-
-def plain(text: str) -> str:
-    """Text that Streamlit's Markdown shows as it is."""
-    return "".join("\\" + c if c in "\\`*_{}[]()#+-.!|<>~:$&" else c for c in " ".join(text.split()))
 
 
 def sources_line(turn: Turn) -> None:

@@ -13,7 +13,7 @@ from localrag.documents.jobs import IngestView
 from localrag.documents.sources import find_files, is_address
 from localrag.engine import Engine
 from localrag.errors import DocumentError
-from localrag.ui.evidence import plain
+from localrag.ui.markup import plain
 
 POLL_S = 0.4
 SIGNS = {
@@ -64,7 +64,7 @@ def ingest_strip(engine: Engine) -> None:
     elif jobs:
         view = jobs[-1].snapshot()
         if view.error:
-            st.error(view.error, icon=":material/error:")
+            st.error(plain(view.error), icon=":material/error:")
         _outcome(view)
 
 

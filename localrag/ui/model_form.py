@@ -12,6 +12,7 @@ from localrag.models.devices import cpu_threads, devices
 from localrag.models.gguf_file import GGUFFile
 from localrag.models.memory import check_fits, estimate_memory
 from localrag.settings import ModelSettings, Settings, bounds, field_info
+from localrag.ui.markup import plain
 from localrag.ui.model_facts import context_in_pages, memory_bar
 
 CTX_STEP, MAX_CTX_SHOWN = 256, 131_072
@@ -68,7 +69,7 @@ def fits(engine: Engine, header: GGUFFile, values: dict[str, Any]) -> bool:
     try:
         check_fits(header, model)
     except ModelLoadError as exc:
-        st.caption(f":material/error: {exc}")
+        st.caption(f":material/error: {plain(str(exc))}")
         return False
     return True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from localrag.engine import Engine
-from localrag.ui.evidence import plain
+from localrag.ui.markup import plain
 
 POLL_S = 0.3
 
@@ -22,7 +22,7 @@ def model_state(engine: Engine) -> None:
         st.caption(":red[●] No model is in use.")
     if model.error:
         kept = " The model before it keeps working." if model.status == "ready" else ""
-        st.error(f"{model.error}{kept}", icon=":material/error:")
+        st.error(f"{plain(model.error)}{kept}", icon=":material/error:")
 
 
 @st.fragment(run_every=POLL_S)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from localrag.types import PromptPlan, SegmentKind, Turn
+from localrag.ui.markup import plain
 from localrag.ui.prose import ACCENT, FIGURES
 
 NAMES: dict[SegmentKind, str] = {
@@ -66,11 +67,11 @@ def prompt_text(turn: Turn) -> None:
     if plan is None:
         st.caption("Nothing was read yet.")
         return
-    st.caption(f"Model {turn.model}. {plan.reserved:,} tokens of the window are kept free for the answer.")
+    st.caption(f"Model {plain(turn.model)}. {plan.reserved:,} tokens of the window are kept free for the answer.")
     for segment in plan.segments:
         if segment.tokens:
             st.caption(f"{NAMES[segment.kind]} · {len(segment.tokens):,} tokens")
             st.text(segment.text or "(start of text)")
     for dropped in plan.dropped:
-        st.caption(f"left out: {NAMES[dropped.kind]}, because {dropped.why}")
+        st.caption(f"left out: {NAMES[dropped.kind]}, because {plain(dropped.why)}")
         st.text(dropped.text)

@@ -8,6 +8,7 @@ from localrag.engine import Engine
 from localrag.prompts.hub import HUB_API, prompt, refresh
 from localrag.prompts.plan import SYSTEM
 from localrag.ui.errors import show_errors
+from localrag.ui.markup import plain
 
 
 def prompt_view(engine: Engine, name: str) -> None:
@@ -19,7 +20,7 @@ def prompt_view(engine: Engine, name: str) -> None:
     kept = engine.settings.data_dir / "prompts"
     found = prompt(name, kept)
     commit = f"commit {found.commit[:12]}" if found.commit else "shipped text, commit not verified"
-    st.caption(f"From {found.origin} ({commit}). Each question stands alone, without the conversation before it.")
+    st.caption(f"From {plain(found.origin)} ({plain(commit)}). Each question stands alone, without the conversation before it.")
     for role, template in found.messages:
         st.code(f"{role}: {template}", language=None, wrap_lines=True)
     button = st.button(
@@ -28,4 +29,4 @@ def prompt_view(engine: Engine, name: str) -> None:
     if button:
         with show_errors():
             fresh = refresh(name, kept)
-            st.caption(f"Refreshed: commit {fresh.commit or 'unknown'}.")
+            st.caption(f"Refreshed: commit {plain(fresh.commit or 'unknown')}.")

@@ -9,6 +9,7 @@ import streamlit as st
 from localrag.engine import Engine
 from localrag.types import Conversation
 from localrag.ui import state
+from localrag.ui.markup import plain
 
 SHOWN = 30
 
@@ -41,7 +42,7 @@ def _conversations(conversations: list[Conversation]) -> None:
                 st.caption(heading)
             current = conversation.id == st.session_state.get("conversation_id")
             if st.button(
-                conversation.title,
+                plain(conversation.title),
                 key=f"open_{conversation.id}",
                 type="tertiary",
                 icon=":material/chat_bubble:" if current else ":material/chat_bubble_outline:",

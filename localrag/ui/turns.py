@@ -7,7 +7,8 @@ import streamlit as st
 from localrag.chat.jobs import AnswerView
 from localrag.engine import Engine
 from localrag.types import Turn
-from localrag.ui.evidence import evidence_card, plain, sources_line
+from localrag.ui.evidence import evidence_card, sources_line
+from localrag.ui.markup import plain
 from localrag.ui.prompt_bar import prompt_bar, prompt_text
 from localrag.ui.prose import answer
 
@@ -32,7 +33,7 @@ def finished_turn(engine: Engine, turn: Turn) -> None:
         if turn.answer:
             st.html(answer(turn.answer, turn.sentences))
         if turn.error:
-            st.error(turn.error, icon=":material/error:")
+            st.error(plain(turn.error), icon=":material/error:")
         elif not turn.answer:
             st.caption(_NOTHING.get(turn.timings.finish, "The model wrote nothing. Ask again, or put it differently."))
         elif turn.timings.finish is None:
@@ -51,6 +52,8 @@ def running_turn(engine: Engine, conversation_id: str, view: AnswerView) -> None
     with st.chat_message("assistant", avatar=":material/menu_book:"):
         evidence_card(engine, view.turn)
         _growing(engine, conversation_id)
+        # Outside the part that is drawn anew eight times a second: a button must hold still under a finger.
+        st.button("Stop", icon=":material/stop:", on_click=engine.stop, args=(conversation_id,), key="stop")
 
 
 @st.fragment(run_every=POLL_S)
@@ -64,7 +67,6 @@ def _growing(engine: Engine, conversation_id: str) -> None:
         else:
             st.caption(_waiting(engine, view))
         prompt_bar(view.turn)
-        st.button("Stop", icon=":material/stop:", on_click=engine.stop, args=(conversation_id,), key="stop")
 
 
 def _waiting(engine: Engine, view: AnswerView) -> str:

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from localrag.types import AnswerSentence
-from localrag.ui.evidence import plain
+from localrag.ui.markup import plain
 from localrag.ui.prose import answer, circled, passage
 
 ALLOWED_TAGS = {
