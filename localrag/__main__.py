@@ -28,6 +28,7 @@ SETTING_FLAGS = {
     "model_path": Path,
 }
 INTERRUPTED = 130
+MOST = 1_000_000
 Add = Callable[..., argparse.ArgumentParser]
 """Adds a command: its name, the function that does it (module and name), its help, flags it shares with others."""
 
@@ -149,8 +150,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _positive(text: str) -> int:
     value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    if not 1 <= value <= MOST:
+        raise argparse.ArgumentTypeError(f"{text} is not from 1 to {MOST:,}")
     return value
 
 

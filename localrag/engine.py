@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from localrag.chat.answering import Answering, warm_up
@@ -290,9 +289,3 @@ def open_engine(settings: Settings) -> Engine:
         engine.start_model()
     threading.Thread(target=engine.warm_up, name="warm-up", daemon=True).start()
     return engine
-
-
-def sources_for(paths: Sequence[Path], addresses: Sequence[str]) -> list[Source]:
-    """Files and addresses as sources."""
-    files = [Source(path.name, path=path.absolute()) for path in paths]
-    return files + [Source(address, address=address) for address in addresses]

@@ -90,7 +90,7 @@ class Library:
 
     def collection(self, name: str) -> CollectionRecord:
         """A collection by name; StoreError when there is none."""
-        record = self.ledger.collection(name)
+        record = self.ledger.collection(" ".join(name.split()))
         if record is None:
             known = ", ".join(c.name for c in self.ledger.collections()) or "none yet"
             raise StoreError(f"There is no collection named {name} (there are: {known}). Add documents to it first.")
@@ -135,6 +135,7 @@ class Library:
             lambda ids, vectors: index.put(record.id, model, ids, vectors),
             lambda ids: index.remove(record.id, ids),
             cancelled,
+            index.count(record.id) >= record.chunks,
         )
         yield from ingestion.run(sources)
 
@@ -177,7 +178,13 @@ class Library:
         if k is None and budget_chars is None:
             chosen = retrieval or self.settings.retrieval
             k, least_share = chosen.k, chosen.least_share
-        return search(question, record, self.ledger, self.index(), self.embeddings(), k, budget_chars, least_share)
+        result = search(question, record, self.ledger, self.index(), self.embeddings(), k, budget_chars, least_share)
+        if record.chunks and not result.evidence and not self.index().count(record.id):
+            raise StoreError(
+                f"The vectors of the collection {record.name} are lost from {self.settings.data_dir / 'chroma'}."
+                " Add its documents again: they are embedded anew, and nothing is doubled."
+            )
+        return result
 
     def focused(self, question: str, evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
         """The evidence with its answering sentences marked: see `retrieval.focus`."""

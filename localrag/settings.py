@@ -132,7 +132,7 @@ class Settings(Group):
         for name, value in values.items():
             group = FIELD_GROUP.get(name)
             if group is None:
-                raise SettingsError(f"Unknown setting in {origin}: {name}. `python -m localrag --help` lists the settings.")
+                raise SettingsError(f"Unknown setting in {origin}: {name}. The README lists the settings.")
             merged[group][name] = value
         try:
             return Settings.model_validate(merged)

@@ -1,5 +1,6 @@
 """Model: what the file is, what it needs, and the sliders; nothing changes before Apply."""
 
+import os
 from pathlib import Path
 
 import streamlit as st
@@ -36,7 +37,7 @@ def choose_file() -> Path:
         raise ModelFileError(
             f"There is no model in {engine.settings.models_dir}. Run `python -m localrag setup`, or give a path."
         )
-    return Path(typed.strip()).expanduser() if typed.strip() else picked
+    return Path(os.path.expanduser(typed.strip())) if typed.strip() else picked
 
 
 @st.fragment

@@ -11,11 +11,14 @@ from typing import Any
 
 from localrag.chat.attribution import attribute as attribute_answer
 from localrag.commands.output import DONE, FAILED, complain, first_line, say, say_json
+from localrag.documents.sources import read_file
 from localrag.engine import Engine
-from localrag.errors import StoreError
+from localrag.errors import DocumentError, StoreError
 from localrag.library import Library
 from localrag.settings import Settings
 from localrag.types import Evidence, SearchResult, Turn
+
+MAX_LINES_MB = 100
 
 
 def search(args: Namespace, settings: Settings) -> int:
@@ -69,7 +72,10 @@ def ask(args: Namespace, settings: Settings) -> int:
     """Answer a question from a collection, in a new conversation or in one that goes on."""
     engine = Engine(settings)
     try:
-        engine.library.collection(args.collection)
+        if args.conversation is None:
+            engine.library.collection(args.collection)
+        else:
+            engine.conversation(args.conversation)
         engine.start_model(wait=True)
         engine.library.embeddings()
         conversation = args.conversation or engine.new_conversation(args.collection)
@@ -143,8 +149,8 @@ def attribute(args: Namespace, settings: Settings) -> int:
 def read_lines(path: Path, *fields: str) -> Iterator[dict[str, Any]]:
     """The objects of a JSONL file that hold all `fields`; StoreError names the line that does not."""
     try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as exc:
+        text = read_file(path, MAX_LINES_MB).decode("utf-8-sig")
+    except (DocumentError, UnicodeDecodeError) as exc:
         raise StoreError(f"The file {path} cannot be read: {exc}. Give a JSONL file in UTF-8.") from exc
     for number, line in enumerate(text.split("\n"), 1):  # splitlines() would split at U+2028 inside a JSON text
         if not line.strip():
@@ -155,7 +161,7 @@ def read_lines(path: Path, *fields: str) -> Iterator[dict[str, Any]]:
             raise StoreError(f"Line {number} of {path} is no JSON object: {exc}. Correct it and try again.") from exc
         if not isinstance(value, dict):
             raise StoreError(f"Line {number} of {path} is no JSON object: {line:.40}. Correct it and try again.")
-        missing = [field for field in fields if field not in value]
+        missing = [field for field in fields if not isinstance(value.get(field), str) or not value[field].strip()]
         if missing:
-            raise StoreError(f"Line {number} of {path} lacks {missing[0]!r}. Correct it and try again.")
+            raise StoreError(f"Line {number} of {path} has no text in {missing[0]!r}. Correct it and try again.")
         yield value

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 from argparse import Namespace
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from localrag.commands.output import DONE, FAILED, complain, say, say_json
-from localrag.documents.ingest import IngestEvent, Source
-from localrag.documents.sources import find_files, is_address, printable
+from localrag.documents.ingest import IngestEvent, Source, sources_at
+from localrag.documents.sources import is_address, printable
 from localrag.errors import LocalRagError
 from localrag.library import Library
 from localrag.settings import Settings
@@ -46,9 +46,9 @@ def ingest(args: Namespace, settings: Settings) -> int:
         sources: list[Source] = []
         for given in args.sources:
             try:
-                sources += _sources(given)
+                sources += sources_at(given)
             except LocalRagError as exc:
-                shown = printable(given)
+                shown = printable(given if is_address(given) else os.path.abspath(given) if given.strip() else given)
                 report(IngestEvent(shown, shown, shown, status="failed", error=printable(str(exc))))
         for event in library.ingest(args.collection, sources):
             if event.status is not None:
@@ -62,15 +62,6 @@ def ingest(args: Namespace, settings: Settings) -> int:
         parts = ", ".join(f"{count} {status}" for status, count in counts.items()) or "nothing to do"
         say(f"{sum(counts.values())} documents ({parts}), {chunks} chunks in {seconds} s")
     return FAILED if counts["failed"] else DONE
-
-
-def _sources(given: str) -> list[Source]:
-    if is_address(given):
-        return [Source(given, address=given)]
-    path = Path(given)
-    if path.is_dir():
-        return [Source(file.name, path=file.absolute()) for file in find_files(path)]
-    return [Source(path.name, path=path.absolute())]
 
 
 def documents(args: Namespace, settings: Settings) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -25,14 +26,17 @@ STOP_LIMIT_S = 15.0
 def serve(args: Namespace, settings: Settings) -> int:
     """Start Streamlit, say `ready http://...` once it answers, and stay until it ends."""
     host, port = settings.place.host, settings.place.port
-    if not _free(host, port):
-        complain(f"Port {port} on {host} is in use. Stop what runs there, or choose another with --port.")
+    reason = _in_the_way(host, port)
+    if reason:
+        complain(reason)
         return FAILED
     command = [sys.executable, "-m", "streamlit", "run", str(APP), "--server.headless", "true"]
     command += ["--server.address", host, "--server.port", str(port), "--browser.gatherUsageStats", "false"]
     # Flags become variables, so that the app sees the same settings and they win over the applied ones.
     environ = os.environ | {ENV_PREFIX + name.upper(): str(value) for name, value in args.settings.items() if value is not None}
-    process = subprocess.Popen(command, env=environ, cwd=APP.parent)
+    # The folder stays the user's: relative paths and localrag.toml mean there what they mean to every other command.
+    environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(APP.parent), environ.get("PYTHONPATH", "")]))
+    process = subprocess.Popen(command, env=environ)
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     address = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
     try:
@@ -51,15 +55,18 @@ def serve(args: Namespace, settings: Settings) -> int:
         _end(process)
 
 
-def _free(host: str, port: int) -> bool:
+def _in_the_way(host: str, port: int) -> str:
+    """Why nothing can answer on this address, in a sentence; empty when it can."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+        except OSError as exc:
+            if exc.errno == errno.EADDRINUSE:
+                return f"Port {port} on {host} is in use. Stop what runs there, or choose another with --port."
+            return f"The app cannot answer on {host} port {port}: {exc.strerror or exc}. Choose another --host or --port."
+    return ""
 
 
 def _wait_until_healthy(process: subprocess.Popen[bytes], address: str) -> bool:

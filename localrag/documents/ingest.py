@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,11 +13,11 @@ import numpy as np
 
 from localrag.documents.ledger import CollectionRecord, Ledger, now
 from localrag.documents.readers import read_document
-from localrag.documents.sources import printable, read_file
+from localrag.documents.sources import find_files, is_address, printable, read_file
 from localrag.documents.splitter import split
 from localrag.documents.web import fetch
 from localrag.embeddings.base import EmbeddingModel, Vectors
-from localrag.errors import EmbeddingError, LocalRagError
+from localrag.errors import DocumentError, EmbeddingError, LocalRagError
 from localrag.settings import Settings
 from localrag.types import Chunk, DocumentRecord, DocumentStatus, ParsedDocument
 
@@ -39,6 +40,28 @@ class Source:
     def identity(self) -> str:
         """What the ledger calls it: the absolute path, the address, or the uploaded name."""
         return printable(str(self.path) if self.path else self.address or self.name)
+
+
+def sources_at(place: str) -> list[Source]:
+    """What a person means by a place: a web address, a file, or every file in a folder.
+
+    Raises:
+        DocumentError: nothing was named, there is nothing there, or the folder holds no files.
+    """
+    place = place.strip()
+    if not place:
+        raise DocumentError("No file, folder or address was named. Name one and try again.")
+    if is_address(place):
+        return [Source(place, address=place)]
+    path = Path(os.path.expanduser(place))
+    if os.path.isdir(path):  # unlike Path.is_dir(), says no to a name no file can have
+        found = [Source(file.name, path=file.absolute()) for file in find_files(path)]
+        if not found:
+            raise DocumentError(f"The folder {place} holds no files. Choose another one.")
+        return found
+    if not os.path.lexists(path):
+        raise DocumentError(f"There is nothing at {place:.300}. Give a web address that begins with http, a file, or a folder.")
+    return [Source(path.name, path=path.absolute())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +93,8 @@ class Ingestion:
     put_vectors: PutVectors
     remove_vectors: Callable[[list[str]], None]
     cancelled: Callable[[], bool] = lambda: False
+    vectors_are_there: bool = True
+    """False when vectors were lost: then documents are embedded again though they have not changed."""
 
     def run(self, sources: list[Source]) -> Iterator[IngestEvent]:
         """Take the sources in, one after the other. A failed one is an event, and the rest goes in."""
@@ -105,7 +130,13 @@ class Ingestion:
         splitter = f"sentences-1 {limits.chunk_chars}/{limits.chunk_overlap}"
         document_id = self._document_id(source)
         old = self.ledger.document(document_id)
-        if old and old.status != "failed" and old.sha256 == digest and self.ledger.splitter(document_id) == splitter:
+        if (
+            self.vectors_are_there
+            and old
+            and old.status != "failed"
+            and old.sha256 == digest
+            and self.ledger.splitter(document_id) == splitter
+        ):
             yield replace(event, status="unchanged", chunks=old.chunks, done=old.chunks)
             return
         parsed = read_document(data, charset_name, limits, declared)

@@ -52,6 +52,8 @@ def read_gguf(path: Path) -> GGUFFile:
     try:
         if path.is_dir():
             raise ModelFileError(f"This is a folder, not a model file: {path}. Choose a .gguf file in it.")
+        if path.exists() and not path.is_file():  # a pipe or a device would make the reader wait for ever
+            raise ModelFileError(f"This is no regular file: {path}. Choose a .gguf file.")
         with path.open("rb") as file:
             return _read(file, path, path.stat().st_size)
     except FileNotFoundError as exc:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from localrag.documents.ingest import IngestEvent, Source
+from localrag.documents.ingest import IngestEvent, Source, sources_at
 from localrag.documents.jobs import IngestView
-from localrag.documents.sources import find_files, is_address
 from localrag.engine import Engine
-from localrag.errors import DocumentError
 from localrag.ui.markup import plain
 
 POLL_S = 0.4
@@ -28,7 +27,13 @@ LISTED = 200
 
 def start_uploads(engine: Engine, collection: str, files: Sequence[UploadedFile]) -> None:
     """Take uploaded files in; their bytes are copied, so the browser session may end."""
-    engine.start_ingest(collection, [Source(Path(file.name).name or "unnamed", data=file.getvalue()) for file in files])
+    sources: list[Source] = []
+    seen: Counter[str] = Counter()
+    for file in files:
+        name = Path(file.name).name or "unnamed"
+        seen[name] += 1  # two files of one name in one upload are two documents
+        sources.append(Source(name if seen[name] == 1 else f"{name} ({seen[name]})", data=file.getvalue()))
+    engine.start_ingest(collection, sources)
 
 
 def start_place(engine: Engine, collection: str, place: str) -> int:
@@ -37,21 +42,7 @@ def start_place(engine: Engine, collection: str, place: str) -> int:
     Raises:
         DocumentError: there is nothing at that place.
     """
-    place = place.strip()
-    if is_address(place):
-        sources = [Source(place, address=place)]
-    else:
-        path = Path(place).expanduser()
-        if path.is_dir():
-            sources = [Source(file.name, path=file.absolute()) for file in find_files(path)]
-        elif path.exists():
-            sources = [Source(path.name, path=path.absolute())]
-        else:
-            raise DocumentError(
-                f"There is nothing at {place}. Give a web address that begins with http, or the path of a folder."
-            )
-    if not sources:
-        raise DocumentError(f"The folder {place} holds no files. Choose another one.")
+    sources = sources_at(place)
     engine.start_ingest(collection, sources)
     return len(sources)
 

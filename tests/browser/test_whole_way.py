@@ -169,3 +169,21 @@ def test_an_address_on_this_machine_is_refused(page: Page, with_post: str) -> No
     box.press("Enter")
     expect(page.get_by_test_id("stMarkdown").filter(has_text="127.0.0.1").first).to_be_visible()
     expect(page.get_by_text(re.compile("allow_private_addresses|private|not fetched|refused")).first).to_be_visible()
+
+
+def test_markdown_in_questions_addresses_and_names_fetches_nothing(page: Page, with_post: str) -> None:
+    image = "![x](http://198.51.100.9/q.png)"
+    page.goto(with_post)
+    ask(page, f"{image} What is the lamp?")
+    finished(page)
+    page.goto(f"{with_post}/documents")
+    expect(page.get_by_test_id("stSidebar").get_by_text("198.51.100.9").first).to_be_visible()
+    box = page.get_by_role("textbox", name="A web address")
+    box.fill(image)
+    box.press("Enter")
+    expect(page.get_by_test_id("stAlert").filter(has_text="198.51.100.9")).to_be_visible()
+    page.get_by_role("button", name="New", exact=False).last.click()
+    name = page.get_by_label("Name of the new collection")
+    name.fill(f"c {image}")
+    name.press("Enter")
+    expect(page.get_by_text("is empty").filter(has_text="198.51.100.9").first).to_be_visible()
