@@ -11,7 +11,7 @@ from localrag.ui import state
 from localrag.ui.ingest import ingest_strip, start_uploads
 from localrag.ui.markup import plain
 
-SAMPLE_QUESTIONS = ("How do I stop an answer?", "Where is my data kept?", "What do the marks under a sentence mean?")
+SAMPLE_QUESTIONS = ("Where is my data kept?", "How do I stop an answer?", "What do the marks under a sentence mean?")
 
 
 def chat_top(engine: Engine, names: list[str], fallback: str, conversation: Conversation | None) -> str:

@@ -30,4 +30,4 @@ def _loading(engine: Engine) -> None:
     model = engine.model_state
     if model.status != "loading":
         st.rerun()
-    st.caption(f":orange[●] :shimmer[Loading {plain(model.name)}]")
+    st.caption(f":orange[●] Loading {plain(model.name)}")

@@ -12,7 +12,7 @@ from localrag.ui.markup import plain
 from localrag.ui.prompt_bar import prompt_bar, prompt_text
 from localrag.ui.prose import answer
 
-POLL_S = 0.12
+POLL_S = 0.2
 _NOTHING = {
     "cancelled": "Stopped before the first word.",
     None: "Interrupted: LocalRAG was closed before the first word.",
@@ -71,8 +71,8 @@ def _growing(engine: Engine, conversation_id: str) -> None:
 
 def _waiting(engine: Engine, view: AnswerView) -> str:
     if engine.model_state.status == "loading":
-        return f":shimmer[Loading {plain(engine.model_state.name)}]"
+        return f"Loading {plain(engine.model_state.name)}"
     if view.state == "queued" and view.ahead:
         return f"{'One answer' if view.ahead == 1 else f'{view.ahead} answers'} ahead of yours"
     tokens = f" {view.turn.plan.count():,} tokens" if view.turn.plan else ""
-    return f":shimmer[Reading{tokens}]"
+    return f"Reading{tokens}"
