@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from localrag.chat.attribution import attribute
@@ -107,6 +107,3 @@ class Answering:
                 saved = time.perf_counter()
                 self.store.save_turn(job.conversation_id, job.turn)
         return stats, first_token_s
-
-
-RunAnswer = Callable[[AnswerJob, LoadedModel | None], None]
