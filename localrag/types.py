@@ -10,19 +10,29 @@ DocumentStatus = Literal["indexed", "unchanged", "replaced", "empty", "failed"]
 Support = Literal["supported", "weak", "unsupported"]
 SegmentKind = Literal["template", "system", "history", "evidence", "question", "answer"]
 FinishReason = Literal["stop", "length", "cancelled"]
+MarkKind = Literal["heading", "section", "page"]
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """From offset `start` on, the text belongs to `location` (a heading path such as "Guide › Chat")."""
+    """From offset `start` on, the text belongs to `location`: a heading path such as "Guide › Chat", "page 3", "rows 2 to 31".
+
+    `kind` says what begins there: a heading with its section, a section without one (a slide, a group of rows), or only
+    a page, which text runs across. `page` counts from 1: a page or slide.
+    """
 
     start: int
     location: str
+    page: int | None = None
+    kind: MarkKind = "heading"
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedDocument:
-    """What a reader made of a file: its text, and where in the document each part of it stands."""
+    """What a reader made of a file: its text, and where in the document each part of it stands.
+
+    `pages` counts pages or slides, 0 where there are none. `note` is a sentence about what could not be read of it.
+    """
 
     text: str
     type: str
@@ -30,6 +40,8 @@ class ParsedDocument:
     description: str = ""
     language: str = ""
     marks: tuple[Mark, ...] = ()
+    pages: int = 0
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,7 @@ class Chunk:
     end: int
     text: str
     location: str = ""
+    page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

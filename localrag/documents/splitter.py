@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from localrag.documents.sentences import split_sentences
-from localrag.types import Chunk, Mark, ParsedDocument
+from localrag.types import Chunk, ParsedDocument
 
 _NONE, _PARAGRAPH, _HEADING = 0, 1, 2
 _JOINERS = frozenset("\u200d\ufe0e\ufe0f")
@@ -31,7 +31,7 @@ def split(document_id: str, parsed: ParsedDocument, chunk_chars: int, chunk_over
     blank line, if half full there, else at its last sentence. A heading is never a chunk's last line. A sentence longer than
     `chunk_chars` is cut at white space, or anywhere where there is none. A chunk begins with the last whole sentences of
     the one before, `chunk_overlap` characters at most and never more than half a chunk, in the same section only.
-    `location` is the heading path at the chunk's start.
+    `location` and `page` are those at the chunk's start.
     """
     units = _units(parsed, chunk_chars)
     overlap = min(chunk_overlap, chunk_chars // 2)
@@ -42,8 +42,10 @@ def split(document_id: str, parsed: ParsedDocument, chunk_chars: int, chunk_over
         last = _last_unit(units, first, new, chunk_chars)
         start, end = units[first].start, units[last].end
         text = parsed.text[start:end]
-        location = _location(parsed.marks, starts, start)
-        chunks.append(Chunk(chunk_id(document_id, start, end, text), document_id, len(chunks), start, end, text, location))
+        at = bisect_right(starts, start) - 1
+        location, page = (parsed.marks[at].location, parsed.marks[at].page) if at >= 0 else ("", None)
+        identity = chunk_id(document_id, start, end, text)
+        chunks.append(Chunk(identity, document_id, len(chunks), start, end, text, location, page))
         new = last + 1
         first = _overlap_start(units, first, new, overlap, chunk_chars)
     return chunks
@@ -83,14 +85,15 @@ def _between_characters(text: str, start: int, cut: int) -> int:
 def _units(parsed: ParsedDocument, chunk_chars: int) -> list[_Unit]:
     """All sentences with the border before each, too long ones cut."""
     units: list[_Unit] = []
-    marks = iter([mark.start for mark in parsed.marks])
-    heading = next(marks, None)
+    marks = iter([mark for mark in parsed.marks if mark.kind != "page"])
+    mark = next(marks, None)
     before = 0
     for start, end in split_sentences(parsed.text):
         border = _PARAGRAPH if _has_blank_line(parsed.text[before:start]) else _NONE
-        is_heading = heading is not None and heading < end
-        while heading is not None and heading < end:
-            border, heading = _HEADING, next(marks, None)
+        is_heading = False
+        while mark is not None and mark.start < end:
+            is_heading = is_heading or mark.kind == "heading"
+            border, mark = _HEADING, next(marks, None)
         for index, (left, right) in enumerate(cut_span(parsed.text, start, end, chunk_chars)):
             units.append(_Unit(left, right, border if index == 0 else _NONE, is_heading))
         before = end
@@ -141,8 +144,3 @@ def _overlap_start(units: Sequence[_Unit], first: int, new: int, overlap: int, c
     ):
         start -= 1
     return start
-
-
-def _location(marks: Sequence[Mark], starts: Sequence[int], offset: int) -> str:
-    index = bisect_right(starts, offset) - 1
-    return marks[index].location if index >= 0 else ""
