@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
+Spans = Sequence[tuple[int, int]]
+"""Ranges of characters in a text, each (start, end)."""
 
 
 class EmbeddingModel(Embeddings):
@@ -31,6 +34,13 @@ class EmbeddingModel(Embeddings):
     @abstractmethod
     def embed_question(self, text: str) -> Vectors:
         """A question as one vector of shape (dimension,), of length 1; never waits for documents being embedded."""
+
+    def embed_passages(self, texts: list[str], spans: Sequence[Spans]) -> tuple[Vectors, list[Vectors]]:
+        """Document texts, and the sentences at `spans` in each, read in their context at no further cost.
+
+        One array of shape (len(spans of it), dimension) a text; none at all when the model cannot tell sentences apart.
+        """
+        return self.embed_texts(texts), []
 
     def embed_sentences(self, texts: list[str]) -> Vectors:
         """A few short texts as rows of shape (len(texts), dimension); like a question, it waits for no documents."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import queue
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from localrag.embeddings.base import EmbeddingModel, Vectors, unit
+from localrag.embeddings.base import EmbeddingModel, Spans, Vectors
 from localrag.embeddings.llama_embedder import LlamaEmbedder
 from localrag.embeddings.prefixes import prefixes
 from localrag.errors import EmbeddingError
@@ -42,62 +43,54 @@ class LlamaCppEmbeddings(EmbeddingModel):
         self._model = Model(path)
         self.dimension = self._model.n_embd
         self._workers = workers or cpu_threads()
-        self._has_pooling = bool(header.pooling)
+        self._pooling = header.pooling or "mean"
         self._idle: queue.SimpleQueue[LlamaEmbedder] = queue.SimpleQueue()
         self._embedders: list[LlamaEmbedder] = []
         self._pool = ThreadPoolExecutor(self._workers, "embed", initializer=_step_back)
         self._question_lock = threading.Lock()
         self._documents_lock = threading.Lock()
-        self._question = LlamaEmbedder(self._model, 1, self._has_pooling)
+        self._question = LlamaEmbedder(self._model, 1, self._pooling)
 
     def embed_question(self, text: str) -> Vectors:
         with self._question_lock:
-            return self._embed(self._question, self.question_prefix + text)
+            row: Vectors = self._question.embed([self.question_prefix + text])[0][0]
+        if not np.isfinite(row).all():
+            raise EmbeddingError(f"{self._model.path} gave no usable vector. Choose another embedding model.")
+        return row
 
     def embed_sentences(self, texts: list[str]) -> Vectors:
         with self._question_lock:
-            return self._embed_task(self._question, [self.document_prefix + text for text in texts])
+            return self._question.embed([self.document_prefix + text for text in texts])[0]
 
     def embed_texts(self, texts: list[str]) -> Vectors:
+        return self.embed_passages(texts, [])[0]
+
+    def embed_passages(self, texts: list[str], spans: Sequence[Spans]) -> tuple[Vectors, list[Vectors]]:
+        lead = len(self.document_prefix)
         with self._documents_lock:
             self._start_workers()
             # Like lengths together waste no part of an evaluation; the longest first leave no worker behind at the end.
             tasks = _tasks(texts, sorted(range(len(texts)), key=lambda index: -len(texts[index])))
             rows = np.empty((len(texts), self.dimension), np.float32)
+            parts: dict[int, Vectors] = {}
 
             def work(task: list[int]) -> None:
                 embedder = self._idle.get()
                 try:
-                    rows[task] = self._embed_task(embedder, [self.document_prefix + texts[index] for index in task])
+                    inside = [[(start + lead, end + lead) for start, end in spans[index]] for index in task] if spans else []
+                    rows[task], found = embedder.embed([self.document_prefix + texts[index] for index in task], inside)
+                    parts.update(zip(task, found, strict=False))
                 finally:
                     self._idle.put(embedder)
 
             list(self._pool.map(work, tasks))
-            return rows
+            return rows, [parts[index] for index in range(len(texts))] if parts else []
 
     def _start_workers(self) -> None:
         while len(self._embedders) < self._workers:
-            embedder = LlamaEmbedder(self._model, 1, self._has_pooling)
+            embedder = LlamaEmbedder(self._model, 1, self._pooling)
             self._embedders.append(embedder)
             self._idle.put(embedder)
-
-    def _embed_task(self, embedder: LlamaEmbedder, texts: list[str]) -> Vectors:
-        pieces = [embedder.pieces(text) for text in texts]
-        vectors = embedder.embed([tokens for text_pieces in pieces for tokens in text_pieces])
-        if len(vectors) == len(texts):
-            return vectors
-        rows, at = np.empty((len(texts), self.dimension), np.float32), 0
-        for index, text_pieces in enumerate(pieces):
-            weights = np.array([len(tokens) for tokens in text_pieces], np.float32)
-            rows[index] = weights @ vectors[at : at + len(text_pieces)]
-            at += len(text_pieces)
-        return unit(rows)
-
-    def _embed(self, embedder: LlamaEmbedder, text: str) -> Vectors:
-        row: Vectors = self._embed_task(embedder, [text])[0]
-        if not np.isfinite(row).all():
-            raise EmbeddingError(f"{self._model.path} gave no usable vector. Choose another embedding model.")
-        return row
 
     def close(self) -> None:
         """Wait for running work, then free the contexts and the model."""

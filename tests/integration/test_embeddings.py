@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -105,9 +106,35 @@ def test_no_length_loses_its_end(ours: LlamaCppEmbeddings) -> None:
     for count in (1, 100, 509, 510, 511, 512, 513, 1019, 1020, 1021, 3000):
         text = " ".join(["word"] * count)
         pieces = ours._question.pieces(text)
-        inner = [token for piece in pieces for token in piece[1:-1]]
+        inner = [token for piece in pieces for token in piece.tokens[1:-1]]
         assert inner == ours._model.tokenize(text)
-        assert all(len(piece) <= 512 and piece[0] == 101 and piece[-1] == 102 for piece in pieces)
+        assert all(len(piece.tokens) <= 512 and piece.tokens[0] == 101 and piece.tokens[-1] == 102 for piece in pieces)
+        assert [(piece.start, piece.end) for piece in pieces] == list(pairwise([*range(0, count, 510), count]))
+
+
+def test_the_sentences_of_a_passage_are_read_in_their_context(ours: LlamaCppEmbeddings) -> None:
+    first, second = "The lamp burned rapeseed oil.", "It was replaced by paraffin in 1872."
+    text = f"{first} {second}"
+    spans = [(0, len(first)), (len(first) + 1, len(text)), (0, len(text))]
+    vectors, sentences = ours.embed_passages([text, "Another text."], [spans, [(0, 13)]])
+    np.testing.assert_allclose(vectors, ours.embed_texts([text, "Another text."]), atol=1e-6)
+    assert [rows.shape for rows in sentences] == [(3, 384), (1, 384)]
+    assert sentences[0][2] @ vectors[0] > 0.98  # all of its tokens but the two special ones
+    alone = ours.embed_texts([first, second])
+    for row, same, other in ((0, 0, 1), (1, 1, 0)):
+        assert sentences[0][row] @ alone[same] > sentences[0][row] @ alone[other]
+    question = ours.embed_question("Which year did paraffin come?")
+    assert sentences[0][1] @ question > sentences[0][0] @ question
+
+
+def test_sentences_are_told_apart_beyond_the_window(ours: LlamaCppEmbeddings) -> None:
+    """A passage embedded in several pieces: a sentence far behind the window has the vector of what it says."""
+    parts = ["The ship sailed on over a grey sea. " * 80, "Bread is baked from flour and water.", " Snow fell." * 100]
+    text = "".join(parts)
+    start = len(parts[0])
+    _, sentences = ours.embed_passages([text], [[(0, start), (start, start + len(parts[1]))]])
+    question = ours.embed_question("How is bread made?")
+    assert sentences[0][1] @ question > sentences[0][0] @ question + 0.1
 
 
 def test_sentences_of_langchain_are_the_same_vectors(model: EmbeddingModel) -> None:
