@@ -15,9 +15,9 @@ from localrag.chat.answering import Answering, warm_up
 from localrag.chat.follow_up import standalone
 from localrag.chat.jobs import AnswerJob, AnswerView
 from localrag.chat.store import ConversationStore
-from localrag.documents.ingest import Source
 from localrag.documents.jobs import IngestJob
 from localrag.documents.ledger import now
+from localrag.documents.source import Source
 from localrag.documents.sources import printable
 from localrag.errors import BusyError, LocalRagError, ModelFileError, PromptError
 from localrag.library import Library
@@ -185,8 +185,6 @@ class Engine:
             self._answers[conversation_id] = job
             self._forget_old()
         self._worker.submit(lambda model: self._answer(job, answering, model))
-        if conversation.collection:  # while the model reads; which sentence is marked changes nothing for it
-            job.update(evidence=self.library.focused(wanted, found))
         return job
 
     def _answer(self, job: AnswerJob, answering: Answering, model: LoadedModel | None) -> None:
@@ -257,7 +255,7 @@ class Engine:
         """
         self.library.claim_writing()
         chosen = list(sources)
-        job = IngestJob(collection, len(chosen), lambda stop: self.library.ingest(collection, chosen, stop))
+        job = IngestJob(collection, len(chosen), lambda control: self.library.ingest(collection, chosen, control))
         with self._lock:
             self._ingests = [*[other for other in self._ingests if not other.finished], job]
         self._ingest_thread.submit(job.drain)

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from localrag.documents.ingest import IngestEvent, Ingestion, Source
+from localrag.documents.backlog import Backlog, BacklogJob
+from localrag.documents.ingest import Control, IngestEvent, Ingestion
 from localrag.documents.ledger import CollectionRecord, Ledger
+from localrag.documents.rebuild import rebuild
+from localrag.documents.source import Source
 from localrag.documents.sources import printable
+from localrag.documents.unfinished import Unfinished
+from localrag.documents.writing import Writer
 from localrag.embeddings.base import EmbeddingModel
 from localrag.embeddings.registry import load_embeddings
 from localrag.errors import BusyError, StoreError
 from localrag.models.starter import starter_embedding
-from localrag.retrieval.focus import focus
 from localrag.retrieval.retriever import EvidenceRetriever
 from localrag.retrieval.search import search
 from localrag.settings import RetrievalSettings, Settings
-from localrag.types import DocumentRecord, Evidence, SearchResult
+from localrag.types import DocumentRecord, SearchResult
 
 if TYPE_CHECKING:  # chromadb takes a second to import
     from localrag.retrieval.vectors import VectorIndex
@@ -35,6 +40,7 @@ class Library:
         """Open the ledger; Chroma and the embedding model are opened when they are first needed."""
         self.settings = settings
         self.ledger = Ledger(settings.data_dir / "ledger.sqlite")
+        self.backlog = Backlog(self.ledger.db, settings.data_dir / "inbox")
         self._lock = threading.RLock()
         self._embeddings: EmbeddingModel | None = None
         self._index: VectorIndex | None = None
@@ -111,7 +117,7 @@ class Library:
             record = self.ledger.collection(name)
             if record is None:
                 record = self.ledger.add_collection(name, model.identity, model.name, model.dimension)
-        self.index().collection(record.id, model)
+        self.index().collection(record.index_name, model)
         return record
 
     def delete_collection(self, name: str) -> None:
@@ -119,25 +125,41 @@ class Library:
         record = self.collection(name)
         self.claim_writing()
         self.ledger.delete_collection(record.id)
-        self.index().drop(record.id)
+        self.index().drop(record.index_name)
 
     def ingest(
-        self, collection: str, sources: list[Source], cancelled: Callable[[], bool] = lambda: False
+        self,
+        collection: str,
+        sources: Sequence[Source],
+        control: Control | None = None,
+        job: BacklogJob | None = None,
     ) -> Iterator[IngestEvent]:
-        """Take documents in, one event after the other; the collection is made when missing."""
+        """Take documents in, one event after the other; the collection is made when missing.
+
+        What a crash interrupts is in the backlog and goes on as a `job` of it.
+        """
         record = self.create_collection(collection)
+        control = control or Control()
         model, index = self.embeddings(), self.index()
-        ingestion = Ingestion(
+        if index.count(record.index_name) < record.chunks:  # vectors were lost: what has not changed is not read again
+            for _ in rebuild(record, self.ledger, index, model, record.index_name, control):
+                pass
+        number, stored = (job.id, job.sources) if job else self.backlog.add(record.id, list(sources))
+        writer = Writer(
             record,
             self.ledger,
-            model,
-            self.settings,
-            lambda ids, vectors: index.put(record.id, model, ids, vectors),
-            lambda ids: index.remove(record.id, ids),
-            cancelled,
-            index.count(record.id) >= record.chunks,
+            self.settings.documents,
+            lambda ids, vectors: index.put(record.index_name, model, ids, vectors),
+            lambda ids: index.remove(record.index_name, ids),
         )
-        yield from ingestion.run(sources)
+        finished = partial(self.backlog.finish, number)
+        try:
+            yield from Ingestion(record, self.ledger, model, self.settings, writer, control, finished).run(stored)
+        except Exception:
+            self.backlog.finish(number)  # it would fail again at every start
+            raise
+        if not control.goes_on_later:
+            self.backlog.finish(number)
 
     def documents(self, collection: str) -> list[DocumentRecord]:
         """The documents of a collection, newest first."""
@@ -148,7 +170,9 @@ class Library:
         records = self.documents(collection)
         document, absolute = printable(document), printable(str(Path(document).absolute()))
         wanted = {document, absolute}
-        found = [r for r in records if r.id == document or r.source in wanted] or [r for r in records if r.name == document]
+        found = [r for r in records if r.id == document or not wanted.isdisjoint((r.source, *r.also))] or [
+            r for r in records if r.name == document
+        ]
         if len(found) != 1:
             count = f"{len(found)} documents are" if found else "no document is"
             raise StoreError(f"In the collection {collection} {count} named {document}. `documents` lists their sources.")
@@ -159,9 +183,14 @@ class Library:
         record = self.find_document(collection, document)
         home = self.collection(collection)
         self.claim_writing()
+        if record.status == "failed":
+            self.ledger.detach(home.id, [record.source])
+            return record
         self.ledger.delete_document(home.id, record.id)
-        self.index().remove(home.id, self.ledger.unfinished(home.id))
-        self.ledger.settle(home.id)
+        unfinished = Unfinished(self.ledger.db)
+        left = unfinished.left(home.id, replaced_only=True)
+        self.index().remove(home.index_name, left)
+        unfinished.settle(home.id, left)
         return record
 
     def search(
@@ -179,16 +208,12 @@ class Library:
             chosen = retrieval or self.settings.retrieval
             k, least_share = chosen.k, chosen.least_share
         result = search(question, record, self.ledger, self.index(), self.embeddings(), k, budget_chars, least_share)
-        if record.chunks and not result.evidence and not self.index().count(record.id):
+        if record.chunks and not result.evidence and not self.index().count(record.index_name):
             raise StoreError(
                 f"The vectors of the collection {record.name} are lost from {self.settings.data_dir / 'chroma'}."
                 " Add its documents again: they are embedded anew, and nothing is doubled."
             )
         return result
-
-    def focused(self, question: str, evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
-        """The evidence with its answering sentences marked: see `retrieval.focus`."""
-        return focus(question, evidence, self.embeddings())
 
     def retriever(self, collection: str) -> EvidenceRetriever:
         """The search as a LangChain retriever."""

@@ -67,6 +67,8 @@ class DocumentSettings(Group):
     chunk_chars: int = Field(500, ge=50, le=20_000, description="Longest chunk in characters")
     chunk_overlap: int = Field(0, ge=0, le=5_000, description="Characters a chunk repeats of the one before")
     max_document_mb: int = Field(200, ge=1, le=4096, description="Largest file that is read, in MB")
+    reader_timeout_s: float = Field(180.0, gt=0.0, le=86_400.0, description="Seconds one document may take to be read")
+    reader_memory_mb: int = Field(3000, ge=500, le=1_000_000, description="Memory one document may take to be read, in MB")
 
 
 class RetrievalSettings(Group):

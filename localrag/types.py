@@ -60,7 +60,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class DocumentRecord:
-    """A document as the ledger knows it. `source` is the path or address it came from, `added` an ISO 8601 UTC time."""
+    """A document as the ledger knows it. `source` is the path or address it came from first, `added` an ISO 8601 UTC time.
+
+    `also` are further sources of the same content. `error` says why it is empty or failed, `note` what of it could not be read.
+    """
 
     id: str
     collection: str
@@ -75,6 +78,26 @@ class DocumentRecord:
     error: str = ""
     characters: int = 0
     chunks: int = 0
+    added: str = ""
+    note: str = ""
+    pages: int = 0
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """A place a document came from. `document_id` is "" when it could not be taken in, `error` then says why.
+
+    `container` is the archive it lies in. `stamp` is the file's size and times when it was read, at `checked_ns`.
+    """
+
+    source: str
+    name: str
+    document_id: str = ""
+    container: str = ""
+    stamp: str = ""
+    checked_ns: int = 0
+    error: str = ""
     added: str = ""
 
 

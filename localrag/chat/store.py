@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from localrag.documents.ledger import BUSY_TIMEOUT_S, now
+from localrag.documents.database import BUSY_TIMEOUT_S
+from localrag.documents.ledger import now
 from localrag.errors import StoreError
 from localrag.types import Conversation, Turn
 

@@ -13,7 +13,7 @@ from localrag.chat.jobs import AnswerJob
 from localrag.commands.answers import read_lines
 from localrag.commands.models import GUIDE
 from localrag.commands.output import DONE, complain, say, say_json
-from localrag.documents.ingest import Source
+from localrag.documents.source import Source
 from localrag.engine import Engine
 from localrag.errors import DocumentError, GenerationError, ModelFileError, PromptError
 from localrag.evaluation.bench import Plan, measure

@@ -9,7 +9,8 @@ from collections import Counter
 from typing import Any
 
 from localrag.commands.output import DONE, FAILED, complain, say, say_json
-from localrag.documents.ingest import IngestEvent, Source, sources_at
+from localrag.documents.ingest import IngestEvent
+from localrag.documents.source import Source, sources_at
 from localrag.documents.sources import is_address, printable
 from localrag.errors import LocalRagError
 from localrag.library import Library

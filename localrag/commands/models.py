@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from localrag.commands.output import DONE, FAILED, complain, say, say_json
-from localrag.documents.ingest import Source
+from localrag.documents.source import Source
 from localrag.errors import BusyError, ModelFileError, ModelLoadError
 from localrag.library import Library
 from localrag.models.catalogue import summary

@@ -1,67 +1,37 @@
-"""Documents into a collection: read, split, embed, write; one at a time, each in or out and never half."""
+"""Documents into a collection: reading, embedding and writing overlap; each document is in or out and never half."""
 
 from __future__ import annotations
 
-import hashlib
-import os
+import queue
+import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-import numpy as np
-
-from localrag.documents.ledger import CollectionRecord, Ledger, now
-from localrag.documents.readers import read_document
-from localrag.documents.sources import find_files, is_address, printable, read_file
-from localrag.documents.splitter import split
-from localrag.documents.web import fetch
+from localrag.documents.ledger import CollectionRecord, Ledger
+from localrag.documents.preparing import Preparer, Work
+from localrag.documents.source import Source
+from localrag.documents.sources import printable
+from localrag.documents.writing import Batch, Part, Writer
 from localrag.embeddings.base import EmbeddingModel, Vectors
-from localrag.errors import DocumentError, EmbeddingError, LocalRagError
+from localrag.errors import LocalRagError
 from localrag.settings import Settings
-from localrag.types import Chunk, DocumentRecord, DocumentStatus, ParsedDocument
+from localrag.types import DocumentStatus
 
-EMBED_STEP = 128
-"""Most chunks embedded between two looks at cancel and progress."""
+BATCH_CHUNKS = 64
+"""Embedded together: small enough that pause and cancel act within two seconds on a slow machine."""
+BATCH_PARTS = 256
+"""Documents written together at most, where they need no embedding."""
+IN_FLIGHT = 3
+"""Batches on their way: while one is written the next is embedded, and a third keeps every embedding worker busy."""
+READ_AHEAD = 4
+"""Documents read while earlier ones are embedded."""
 
-PutVectors = Callable[[list[str], Vectors], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Something to take in: a file by path, a page by address, or bytes that were uploaded under a name."""
-
-    name: str
-    path: Path | None = None
-    address: str | None = None
-    data: bytes | None = None
-
-    @property
-    def identity(self) -> str:
-        """What the ledger calls it: the absolute path, the address, or the uploaded name."""
-        return printable(str(self.path) if self.path else self.address or self.name)
-
-
-def sources_at(place: str) -> list[Source]:
-    """What a person means by a place: a web address, a file, or every file in a folder.
-
-    Raises:
-        DocumentError: nothing was named, there is nothing there, or the folder holds no files.
-    """
-    place = place.strip()
-    if not place:
-        raise DocumentError("No file, folder or address was named. Name one and try again.")
-    if is_address(place):
-        return [Source(place, address=place)]
-    path = Path(os.path.expanduser(place))
-    if os.path.isdir(path):  # unlike Path.is_dir(), says no to a name no file can have
-        found = [Source(file.name, path=file.absolute()) for file in find_files(path)]
-        if not found:
-            raise DocumentError(f"The folder {place} holds no files. Choose another one.")
-        return found
-    if not os.path.lexists(path):
-        raise DocumentError(f"There is nothing at {place:.300}. Give a web address that begins with http, a file, or a folder.")
-    return [Source(path.name, path=path.absolute())]
+__all__ = ["BATCH_CHUNKS", "Control", "IngestEvent", "Ingestion", "Source"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,144 +46,185 @@ class IngestEvent:
     chunks: int = 0
     error: str = ""
     seconds: float = 0.0
+    note: str = ""
 
 
-class Cancelled(Exception):  # noqa: N818 - it is a request, not an error
-    """Raised inside an ingestion that was asked to stop; the document at hand is left as it was."""
+class Control:
+    """Cancel, pause and resume, from any thread."""
+
+    def __init__(self) -> None:
+        self._cancelled, self._going = threading.Event(), threading.Event()
+        self._going.set()
+        self.goes_on_later = False
+
+    def cancel(self, goes_on_later: bool = False) -> None:
+        """Stop before the next piece of work; what is left is forgotten, unless it `goes_on_later`, after a restart."""
+        self.goes_on_later = goes_on_later
+        self._cancelled.set()
+        self._going.set()
+
+    def pause(self) -> None:
+        """Wait before the next piece of work."""
+        if not self._cancelled.is_set():
+            self._going.clear()
+
+    def resume(self) -> None:
+        """Go on."""
+        self._going.set()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
+    @property
+    def paused(self) -> bool:
+        return not self._going.is_set()
+
+    def wait(self) -> None:
+        """Return when the work may go on, or was cancelled."""
+        self._going.wait()
 
 
 @dataclass(frozen=True, slots=True)
+class _End:
+    """Everything of a source was handed over."""
+
+    source: Source
+
+
+@dataclass
 class Ingestion:
-    """Where documents go and with what."""
+    """One run of documents into one collection; `finished` hears of sources that need not be looked at again."""
 
     collection: CollectionRecord
     ledger: Ledger
     model: EmbeddingModel
     settings: Settings
-    put_vectors: PutVectors
-    remove_vectors: Callable[[list[str]], None]
-    cancelled: Callable[[], bool] = lambda: False
-    vectors_are_there: bool = True
-    """False when vectors were lost: then documents are embedded again though they have not changed."""
+    writer: Writer
+    control: Control = field(default_factory=Control)
+    finished: Callable[[Sequence[Source]], None] = lambda sources: None
 
-    def run(self, sources: list[Source]) -> Iterator[IngestEvent]:
-        """Take the sources in, one after the other. A failed one is an event, and the rest goes in."""
-        self.clean_up()
-        for source in sources:
-            if self.cancelled():
-                return
-            started = time.perf_counter()
-            start = IngestEvent(source.identity, printable(source.name), source.identity)
-            yield start
-            try:
-                for event in self._one(source, start):
-                    yield replace(event, seconds=time.perf_counter() - started)
-            except Cancelled:
-                self.clean_up()
-                return
-            except LocalRagError as exc:
-                reason = printable(str(exc))
-                self._fail(source, reason)
-                yield replace(start, status="failed", error=reason, seconds=time.perf_counter() - started)
-
-    def clean_up(self) -> None:
-        """Take out of the index what an interrupted or replacing write left there."""
-        left = self.ledger.unfinished(self.collection.id)
-        if left:
-            self.remove_vectors(left)
-        self.ledger.settle(self.collection.id)
-
-    def _one(self, source: Source, event: IngestEvent) -> Iterator[IngestEvent]:
-        data, declared, charset_name = self._bytes(source)
-        digest = hashlib.sha256(data).hexdigest()
-        limits = self.settings.documents
-        splitter = f"sentences-1 {limits.chunk_chars}/{limits.chunk_overlap}"
-        document_id = self._document_id(source)
-        old = self.ledger.document(document_id)
-        if (
-            self.vectors_are_there
-            and old
-            and old.status != "failed"
-            and old.sha256 == digest
-            and self.ledger.splitter(document_id) == splitter
-        ):
-            yield replace(event, status="unchanged", chunks=old.chunks, done=old.chunks)
-            return
-        parsed = read_document(data, charset_name, limits, declared)
-        chunks = split(document_id, parsed, limits.chunk_chars, limits.chunk_overlap)
-        yield from self._embed(chunks, event)
-        record = _record(document_id, self.collection.name, source, digest, parsed, chunks)
-        self.ledger.put(self.collection.id, record, parsed.text, chunks, splitter)
-        self.clean_up()
-        status: DocumentStatus = record.status
-        if old and old.status == "indexed" and status == "indexed":
-            status = "replaced"
-        yield replace(event, status=status, chunks=len(chunks), done=len(chunks), error=record.error)
-
-    def _document_id(self, source: Source) -> str:
-        return hashlib.sha256(f"{self.collection.id}:{source.identity}".encode()).hexdigest()[:32]
-
-    def _bytes(self, source: Source) -> tuple[bytes, str, str]:
-        """The source's bytes, the type its server declared, and the name readers may take hints from."""
-        if source.path is not None:
-            return read_file(source.path, self.settings.documents.max_document_mb), "", source.name
-        if source.address is not None:
-            page = fetch(source.address, self.settings.web)
-            return page.body, page.content_type, source.address
-        return source.data or b"", "", source.name
-
-    def _embed(self, chunks: list[Chunk], event: IngestEvent) -> Iterator[IngestEvent]:
-        self.ledger.announce(self.collection.id, [chunk.id for chunk in chunks])
-        size = -(-len(chunks) // max(1, -(-len(chunks) // EMBED_STEP)))  # equal steps: a short last one leaves workers idle
-        for at in range(0, len(chunks), size or 1):
-            if self.cancelled():
-                raise Cancelled
-            part = chunks[at : at + size]
-            vectors = self.model.embed_texts([chunk.text for chunk in part])
-            if not np.isfinite(vectors).all():
-                raise EmbeddingError(f"{event.name} could not be embedded: the model gave no usable numbers. Choose another.")
-            self.put_vectors([chunk.id for chunk in part], vectors)
-            yield replace(event, done=at + len(part), chunks=len(chunks))
-
-    def _fail(self, source: Source, reason: str) -> None:
-        """Keep the reason in the ledger; a document that was in before stays in as it was."""
-        document_id = self._document_id(source)
-        old = self.ledger.document(document_id)
+    def run(self, sources: Sequence[Source]) -> Iterator[IngestEvent]:
+        """Take the sources in. A failed one is an event, and the rest goes in."""
+        self.writer.clean_up()
+        handed: queue.Queue[Any] = queue.Queue(READ_AHEAD)
+        stop = threading.Event()
+        preparer = Preparer(self.collection, self.ledger, self.settings)
+        reading = threading.Thread(target=self._read, args=(preparer, sources, handed, stop), name="read", daemon=True)
+        reading.start()
         try:
-            self.clean_up()
-            if old is None or old.status == "failed":
-                record = DocumentRecord(
-                    document_id,
-                    self.collection.name,
-                    source.identity,
-                    printable(source.name),
-                    status="failed",
-                    error=reason,
-                    added=now(),
-                )
-                self.ledger.put(self.collection.id, record, "", [], "")
-        except LocalRagError:
-            return  # the disk is full or gone: the reason still reaches the caller as an event
+            yield from self._through(handed)
+        finally:
+            stop.set()
+            preparer.close()  # whatever it is reading
+            while reading.is_alive():
+                with suppress(queue.Empty):
+                    handed.get(timeout=0.05)
+        self.writer.clean_up()
+
+    def run_prepared(self, works: Sequence[Work]) -> Iterator[IngestEvent]:
+        """Take in documents that were read already."""
+        handed: queue.Queue[Any] = queue.Queue()
+        for work in (*works, None):
+            handed.put(work)
+        yield from self._through(handed)
+
+    def _through(self, handed: queue.Queue[Any]) -> Iterator[IngestEvent]:
+        self._flight: deque[Future[list[IngestEvent]]] = deque()
+        self._batch = Batch()
+        with ThreadPoolExecutor(IN_FLIGHT, "embed-batch") as self._embedding, ThreadPoolExecutor(1, "write") as self._writing:
+            yield from self._work_off(handed)
+            yield from self._landed(0)
+
+    @staticmethod
+    def _read(preparer: Preparer, sources: Sequence[Source], handed: queue.Queue[Any], stop: threading.Event) -> None:
+        """On a thread of its own: hand over every document that was read."""
+        try:
+            for source in sources:
+                if stop.is_set():
+                    return
+                handed.put(IngestEvent(source.identity, printable(source.name), source.identity))
+                for work in preparer.prepare(source):
+                    handed.put(work)
+                    if stop.is_set():
+                        return
+                handed.put(_End(source))
+            handed.put(None)
+        except Exception as exc:  # noqa: BLE001 - it is raised again by who drains the events
+            handed.put(exc)
+        finally:
+            preparer.close()
+
+    def _work_off(self, handed: queue.Queue[Any]) -> Iterator[IngestEvent]:
+        while not self.control.cancelled:
+            self.control.wait()
+            try:
+                item = handed.get(timeout=0.02)
+            except queue.Empty:
+                if not self._flight:
+                    self._submit()  # nothing is ready to be read: embed what there is
+                yield from self._landed(IN_FLIGHT)
+                continue
+            if item is None:
+                self._submit()
+                return
+            if isinstance(item, BaseException):
+                raise item
+            if isinstance(item, IngestEvent):
+                yield item
+            elif isinstance(item, _End):
+                self._batch.ended.append(item.source)
+            else:
+                yield from self._admit(item)
+        self._batch = Batch()
+
+    def _admit(self, work: Work) -> Iterator[IngestEvent]:
+        """Put a document into batches, as many as it fills."""
+        at, count = 0, len(work.chunks)
+        while True:
+            room = BATCH_CHUNKS - self._batch.chunks
+            until = min(count, at + room)
+            self._batch.parts.append(Part(work, at, until))
+            self._batch.chunks += until - at
+            at = until
+            if self._batch.chunks >= BATCH_CHUNKS or len(self._batch.parts) >= BATCH_PARTS:
+                self._submit()
+                yield from self._landed(IN_FLIGHT - 1)
+                self.control.wait()
+            if at == count or self.control.cancelled:
+                return
+
+    def _submit(self) -> None:
+        batch, self._batch = self._batch, Batch()
+        if batch.parts or batch.ended:
+            vectors = self._embedding.submit(self._embed, batch)
+            self._flight.append(self._writing.submit(self._write, vectors, batch))
+
+    def _embed(self, batch: Batch) -> tuple[Vectors, list[Vectors]] | None:
+        texts, spans = batch.texts(), batch.spans()
+        return self.model.embed_passages(texts, spans) if texts else None
+
+    def _write(self, vectors: Future[tuple[Vectors, list[Vectors]] | None], batch: Batch) -> list[IngestEvent]:
+        try:
+            embedded = vectors.result()
+        except LocalRagError as exc:
+            embedded = None
+            batch.fail(exc)
+        works = self.writer.write(batch, embedded)
+        if batch.ended:
+            self.finished(batch.ended)
+        return [_event(work) for work in works if not work.gone]
+
+    def _landed(self, allowed: int) -> Iterator[IngestEvent]:
+        """Events of batches that are written, waiting until no more than `allowed` are on their way."""
+        while self._flight and (len(self._flight) > allowed or self._flight[0].done()):
+            yield from self._flight.popleft().result()
 
 
-def _record(
-    document_id: str, collection: str, source: Source, digest: str, parsed: ParsedDocument, chunks: list[Chunk]
-) -> DocumentRecord:
-    empty = not chunks
-    name = printable(source.name)
-    return DocumentRecord(
-        id=document_id,
-        collection=collection,
-        source=source.identity,
-        name=name,
-        type=parsed.type,
-        title=parsed.title,
-        description=parsed.description,
-        language=parsed.language,
-        sha256=digest,
-        status="empty" if empty else "indexed",
-        error=f"{name} holds no text, so there is nothing to find in it." if empty else "",
-        characters=len(parsed.text),
-        chunks=len(chunks),
-        added=now(),
-    )
+def _event(work: Work) -> IngestEvent:
+    source = work.origin.source
+    note = work.record.note if work.record else ""
+    event = IngestEvent(source, work.origin.name, source, None, work.written, work.chunk_count, note=note)
+    if work.status is None:
+        return event
+    return replace(event, status=work.status, error=work.error, seconds=time.perf_counter() - work.started)

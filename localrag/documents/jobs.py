@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from localrag.documents.ingest import IngestEvent
+from localrag.documents.ingest import Control, IngestEvent
 from localrag.errors import LocalRagError
 
 logger = logging.getLogger(__name__)
@@ -23,6 +23,7 @@ class IngestView:
     events: tuple[IngestEvent, ...]
     finished: bool
     cancelled: bool
+    paused: bool
     error: str
     seconds: float
 
@@ -50,11 +51,11 @@ class IngestView:
 class IngestJob:
     """A generator of events, drained on a thread of the engine. Every method may be called from any thread."""
 
-    def __init__(self, collection: str, total: int, run: Callable[[Callable[[], bool]], Iterator[IngestEvent]]) -> None:
-        """`run` gets a function that says whether to stop, and yields events; nothing starts before `drain`."""
+    def __init__(self, collection: str, total: int, run: Callable[[Control], Iterator[IngestEvent]]) -> None:
+        """`run` gets what tells it to stop or wait, and yields events; nothing starts before `drain`."""
         self.collection, self._total, self._run = collection, total, run
         self._events: dict[str, IngestEvent] = {}
-        self._cancel = threading.Event()
+        self.control = Control()
         self._finished = threading.Event()
         self._error = ""
         self._started = time.perf_counter()
@@ -62,7 +63,7 @@ class IngestJob:
 
     def cancel(self) -> None:
         """Stop before the next piece of work; finished documents stay in, the one at hand is left as it was."""
-        self._cancel.set()
+        self.control.cancel()
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait for the end; False when the time ran out first."""
@@ -80,7 +81,8 @@ class IngestJob:
             self._total,
             tuple(self._events.copy().values()),
             self.finished,
-            self._cancel.is_set(),
+            self.control.cancelled,
+            self.control.paused,
             self._error,
             seconds,
         )
@@ -89,7 +91,7 @@ class IngestJob:
         """Do the work, on the calling thread; an error that ends it is kept for the snapshot."""
         self._started = time.perf_counter()
         try:
-            for event in self._run(self._cancel.is_set):
+            for event in self._run(self.control):
                 self._events[event.document] = event
         except LocalRagError as exc:
             self._error = str(exc)

@@ -6,154 +6,99 @@ old or the new, never a half.
 
 from __future__ import annotations
 
-import datetime
+import json
 import sqlite3
-import threading
-import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-from localrag.errors import StoreError
-from localrag.types import Chunk, DocumentRecord
+from localrag.documents.collection_ledger import CollectionLedger, CollectionRecord, now
+from localrag.types import Chunk, DocumentRecord, Mark, SourceRecord
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS collections (
-    id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, embedding TEXT NOT NULL, embedding_name TEXT NOT NULL,
-    dimension INTEGER NOT NULL, created TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS documents (
-    id TEXT PRIMARY KEY, collection_id TEXT NOT NULL REFERENCES collections(id) ON DELETE CASCADE, source TEXT NOT NULL,
-    name TEXT NOT NULL, type TEXT NOT NULL, title TEXT NOT NULL, description TEXT NOT NULL, language TEXT NOT NULL,
-    sha256 TEXT NOT NULL, splitter TEXT NOT NULL, status TEXT NOT NULL, error TEXT NOT NULL, characters INTEGER NOT NULL,
-    chunks INTEGER NOT NULL, added TEXT NOT NULL, text TEXT NOT NULL, UNIQUE (collection_id, source));
-CREATE TABLE IF NOT EXISTS chunks (
-    id TEXT PRIMARY KEY, document_id TEXT NOT NULL REFERENCES documents(id) ON DELETE CASCADE, position INTEGER NOT NULL,
-    start INTEGER NOT NULL, "end" INTEGER NOT NULL, text TEXT NOT NULL, location TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS chunks_by_document ON chunks (document_id, position);
-CREATE TABLE IF NOT EXISTS unfinished (chunk_id TEXT PRIMARY KEY, collection_id TEXT NOT NULL);
-"""
-_RECORD = "d.id, c.name AS collection, d.source, d.name, d.type, d.title, d.description, d.language, d.sha256, d.status, d.error, d.characters, d.chunks, d.added"  # noqa: E501
-BUSY_TIMEOUT_S = 10.0
+__all__ = ["CollectionRecord", "Ledger", "Passage", "Stored", "now"]
+
 MAX_VARIABLES = 500
+_DOCUMENT = "id sha256 type title description language reader splitter status error note pages characters chunks added".split()
+_SOURCE = "source name document_id container stamp checked_ns error added".split()
 
 
 @dataclass(frozen=True, slots=True)
-class CollectionRecord:
-    """A collection: its name as the user wrote it, and the embedding model its vectors come from."""
+class Stored:
+    """What the ledger keeps of a document beside its record: how it was made, to see whether that is still right."""
 
-    id: str
-    name: str
-    embedding: str
-    embedding_name: str
-    dimension: int
-    created: str
-    documents: int = 0
-    chunks: int = 0
+    record: DocumentRecord
+    reader: str
+    splitter: str
 
 
-def now() -> str:
-    """The time as ISO 8601 in UTC, to the second."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk with where its document comes from and what it is called."""
+
+    chunk: Chunk
+    source: str
+    title: str
 
 
-class Ledger:
-    """One SQLite file; every method may be called from any thread."""
-
-    def __init__(self, path: Path) -> None:
-        """Open or create the ledger.
-
-        Raises:
-            StoreError: the file cannot be opened or is no ledger.
-        """
-        self._path = path
-        self._lock = threading.RLock()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None)
-            self._db.row_factory = sqlite3.Row
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA foreign_keys = ON")
-            self._db.executescript(SCHEMA)
-        except (sqlite3.Error, OSError) as exc:
-            raise StoreError(f"The ledger {path} cannot be opened: {exc}. Check the data directory.") from exc
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._db
-                except BaseException:
-                    self._db.execute("ROLLBACK")
-                    raise
-                self._db.execute("COMMIT")
-            except sqlite3.Error as exc:
-                raise StoreError(f"The ledger {self._path} cannot be written: {exc}. Free some space and try again.") from exc
-
-    def _rows(self, sql: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
-        with self._lock:
-            try:
-                return self._db.execute(sql, values).fetchall()
-            except sqlite3.Error as exc:
-                raise StoreError(f"The ledger {self._path} cannot be read: {exc}. Check the data directory.") from exc
-
-    def version(self) -> int:
-        """A number that changes when someone else has written; writes of this ledger leave it as it is."""
-        return int(self._rows("PRAGMA data_version")[0][0])
-
-    def collections(self) -> list[CollectionRecord]:
-        """All collections by name, with how many documents and chunks they hold."""
-        rows = self._rows(
-            "SELECT c.*, count(d.id) AS documents, coalesce(sum(d.chunks), 0) AS chunks FROM collections c"
-            " LEFT JOIN documents d ON d.collection_id = c.id GROUP BY c.id ORDER BY c.name"
-        )
-        return [CollectionRecord(**dict(row)) for row in rows]
-
-    def collection(self, name: str) -> CollectionRecord | None:
-        """The collection of that name, or None."""
-        return next((record for record in self.collections() if record.name == name), None)
-
-    def add_collection(self, name: str, embedding: str, embedding_name: str, dimension: int) -> CollectionRecord:
-        """Create a collection bound to one embedding model."""
-        record = CollectionRecord(uuid.uuid4().hex, name, embedding, embedding_name, dimension, now())
-        with self._transaction() as db:
-            values = (record.id, name, embedding, embedding_name, dimension, record.created)
-            db.execute("INSERT INTO collections VALUES (?, ?, ?, ?, ?, ?)", values)
-        return record
-
-    def delete_collection(self, collection_id: str) -> None:
-        """Forget a collection with all its documents."""
-        with self._transaction() as db:
-            db.execute("DELETE FROM collections WHERE id = ?", (collection_id,))
-            db.execute("DELETE FROM unfinished WHERE collection_id = ?", (collection_id,))
+class Ledger(CollectionLedger):
+    """Documents, their sources and their chunks; every method may be called from any thread."""
 
     def documents(self, collection_id: str) -> list[DocumentRecord]:
-        """All documents of a collection, newest first."""
-        rows = self._rows(
-            f"SELECT {_RECORD} FROM documents d JOIN collections c ON c.id = d.collection_id"
-            " WHERE c.id = ? ORDER BY d.added DESC, d.source",
-            (collection_id,),
-        )
-        return [DocumentRecord(**dict(row)) for row in rows]
+        """All documents of a collection, and the sources that failed as documents without text, newest first."""
+        sources: dict[str | None, list[SourceRecord]] = {}
+        for record in self.sources(collection_id):
+            sources.setdefault(record.document_id, []).append(record)
+        name = next((row["name"] for row in self.db.rows("SELECT name FROM collections WHERE id = ?", (collection_id,))), "")
+        rows = self.db.rows("SELECT * FROM documents WHERE collection_id = ?", (collection_id,))
+        found = [_record(row, name, sources.get(row["id"], [])) for row in rows]
+        found += [
+            DocumentRecord(
+                f"failed-{at}", name, failed.source, failed.name, status="failed", error=failed.error, added=failed.added
+            )
+            for at, failed in enumerate(sources.get("", []))
+        ]
+        return sorted(sorted(found, key=lambda record: record.source), key=lambda record: record.added, reverse=True)
 
     def document(self, document_id: str) -> DocumentRecord | None:
         """One document by id, or None."""
-        rows = self._rows(
-            f"SELECT {_RECORD} FROM documents d JOIN collections c ON c.id = d.collection_id WHERE d.id = ?", (document_id,)
+        stored = self.stored(document_id)
+        return stored.record if stored else None
+
+    def stored(self, document_id: str) -> Stored | None:
+        """One document by id with how it was made, or None."""
+        rows = self.db.rows(
+            "SELECT d.*, c.name AS collection FROM documents d JOIN collections c ON c.id = d.collection_id WHERE d.id = ?",
+            (document_id,),
         )
-        return DocumentRecord(**dict(rows[0])) if rows else None
+        if not rows:
+            return None
+        found = self.db.rows("SELECT * FROM sources WHERE document_id = ? ORDER BY container, added, rowid", (document_id,))
+        record = _record(rows[0], rows[0]["collection"], [_source(row) for row in found])
+        return Stored(record, rows[0]["reader"], rows[0]["splitter"])
+
+    def makings(self, collection_id: str) -> dict[str, tuple[str, str, str, int]]:
+        """Reader, splitter, status and number of chunks of every document of a collection, by id."""
+        rows = self.db.rows(
+            "SELECT id, reader, splitter, status, chunks FROM documents WHERE collection_id = ?", (collection_id,)
+        )
+        return {row["id"]: (row["reader"], row["splitter"], row["status"], row["chunks"]) for row in rows}
+
+    def sources(self, collection_id: str) -> list[SourceRecord]:
+        """All sources of a collection, in the order they came."""
+        return [
+            _source(row)
+            for row in self.db.rows("SELECT * FROM sources WHERE collection_id = ? ORDER BY container, added, rowid", (collection_id,))
+        ]
 
     def text(self, document_id: str) -> str:
         """The text of a document, as it was read."""
-        rows = self._rows("SELECT text FROM documents WHERE id = ?", (document_id,))
+        rows = self.db.rows("SELECT text FROM texts WHERE document_id = ?", (document_id,))
         return str(rows[0]["text"]) if rows else ""
 
-    def splitter(self, document_id: str) -> str:
-        """Which splitter settings a document's chunks were made with."""
-        rows = self._rows("SELECT splitter FROM documents WHERE id = ?", (document_id,))
-        return str(rows[0]["splitter"]) if rows else ""
+    def marks(self, document_id: str) -> tuple[Mark, ...]:
+        """Where in a document each part of its text stands."""
+        rows = self.db.rows("SELECT marks FROM texts WHERE document_id = ?", (document_id,))
+        return tuple(Mark(*mark) for mark in json.loads(rows[0]["marks"])) if rows else ()
 
     def chunks(self, ids: Sequence[str]) -> dict[str, Chunk]:
         """Chunks by id; ids the ledger does not know are left out."""
@@ -161,68 +106,135 @@ class Ledger:
         for at in range(0, len(ids), MAX_VARIABLES):
             part = ids[at : at + MAX_VARIABLES]
             marks = ",".join("?" * len(part))
-            found |= {row["id"]: _chunk(row) for row in self._rows(f"SELECT * FROM chunks WHERE id IN ({marks})", part)}
+            found |= {row["id"]: _chunk(row) for row in self.db.rows(f"SELECT * FROM chunks WHERE id IN ({marks})", part)}
+        return found
+
+    def passages(self, ids: Sequence[str]) -> dict[str, Passage]:
+        """Chunks with the documents they belong to, at one moment; ids the ledger does not know are left out."""
+        found: dict[str, Passage] = {}
+        for at in range(0, len(ids), MAX_VARIABLES):
+            part = ids[at : at + MAX_VARIABLES]
+            rows = self.db.rows(
+                "SELECT k.*, d.title, s.source, s.name FROM chunks k JOIN documents d ON d.id = k.document_id JOIN sources s"
+                " ON s.rowid = (SELECT rowid FROM sources WHERE document_id = d.id ORDER BY container, added, rowid LIMIT 1)"
+                f" WHERE k.id IN ({','.join('?' * len(part))})",
+                part,
+            )
+            found |= {row["id"]: Passage(_chunk(row), row["source"], row["title"] or row["name"]) for row in rows}
         return found
 
     def chunks_of(self, document_id: str) -> list[Chunk]:
         """All chunks of a document in order."""
-        return [
-            _chunk(row) for row in self._rows("SELECT * FROM chunks WHERE document_id = ? ORDER BY position", (document_id,))
-        ]
+        rows = self.db.rows("SELECT * FROM chunks WHERE document_id = ? ORDER BY position", (document_id,))
+        return [_chunk(row) for row in rows]
 
-    def announce(self, collection_id: str, chunk_ids: Iterable[str]) -> None:
-        """Note chunk ids before Chroma gets them, so that a crash leaves a list of what to take out again."""
-        with self._transaction() as db:
-            db.executemany("INSERT OR REPLACE INTO unfinished VALUES (?, ?)", [(i, collection_id) for i in chunk_ids])
+    # Writing
 
-    def unfinished(self, collection_id: str) -> list[str]:
-        """Chunk ids in Chroma that belong to no document: announced by a write that never ended, or replaced since."""
-        rows = self._rows(
-            "SELECT chunk_id FROM unfinished WHERE collection_id = ? AND chunk_id NOT IN (SELECT id FROM chunks)",
-            (collection_id,),
-        )
-        return [row["chunk_id"] for row in rows]
+    def put(
+        self,
+        collection_id: str,
+        record: DocumentRecord,
+        source: SourceRecord,
+        text: str,
+        chunks: Sequence[Chunk],
+        marks: Iterable[Mark] = (),
+        reader: str = "",
+        splitter: str = "",
+    ) -> None:
+        """Put a document in, in place of what its source led to before, in one step.
 
-    def settle(self, collection_id: str) -> None:
-        """Forget the announced ids of a collection: Chroma and the ledger agree again."""
-        with self._transaction() as db:
-            db.execute("DELETE FROM unfinished WHERE collection_id = ?", (collection_id,))
-
-    def put(self, collection_id: str, record: DocumentRecord, text: str, chunks: Sequence[Chunk], splitter: str) -> None:
-        """Put a document in, in place of the one with its source, in one step.
-
-        Chunk ids that the old one had and the new one lacks become `unfinished`, to be taken out of Chroma.
+        Chunk ids that are no longer any document's become `unfinished`, to be taken out of Chroma.
         """
-        columns = [f.name for f in fields(DocumentRecord) if f.name != "collection"]
-        values = [getattr(record, column) for column in columns]
-        with self._transaction() as db:
+        known = {field: getattr(record, field) for field in _DOCUMENT if hasattr(record, field)}
+        values = [{**known, "reader": reader, "splitter": splitter}[field] for field in _DOCUMENT]
+        with self.db.transaction() as db:
+            _replace_chunks(db, collection_id, record.id)
+            db.execute("DELETE FROM chunks WHERE document_id = ?", (record.id,))
+            updates = ", ".join(f"{field} = excluded.{field}" for field in _DOCUMENT[1:])
+            marked = ", ".join("?" * (len(_DOCUMENT) + 1))
             db.execute(
-                "INSERT OR REPLACE INTO unfinished SELECT k.id, ? FROM chunks k JOIN documents d ON d.id = k.document_id"
-                " WHERE d.collection_id = ? AND d.source = ?",
-                (collection_id, collection_id, record.source),
+                f"INSERT INTO documents ({', '.join(_DOCUMENT)}, collection_id) VALUES ({marked})"
+                f" ON CONFLICT (id) DO UPDATE SET {updates}",
+                [*values, collection_id],
             )
-            db.execute("DELETE FROM documents WHERE collection_id = ? AND source = ?", (collection_id, record.source))
-            names = ", ".join([*columns, "collection_id", "text", "splitter"])
-            marks = ", ".join("?" * (len(columns) + 3))
-            db.execute(f"INSERT INTO documents ({names}) VALUES ({marks})", [*values, collection_id, text, splitter])
+            stored = json.dumps([[m.start, m.location, m.page, m.kind] for m in marks], ensure_ascii=False)
+            db.execute("INSERT OR REPLACE INTO texts VALUES (?, ?, ?)", (record.id, stored, text))
             db.executemany(
-                "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [(c.id, record.id, c.index, c.start, c.end, c.text, c.location) for c in chunks],
+                "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                ((c.id, record.id, c.index, c.start, c.end, c.text, c.location, c.page) for c in chunks),
             )
+            db.execute(
+                "DELETE FROM unfinished WHERE collection_id = ? AND chunk_id IN (SELECT id FROM chunks WHERE document_id = ?)",
+                (collection_id, record.id),
+            )
+            _attach(db, collection_id, replace(source, document_id=record.id))
+        self._taken_out += 1
+
+    def attach(self, collection_id: str, sources: Iterable[SourceRecord]) -> None:
+        """Note where documents came from. A source that named another document before lets go of it."""
+        with self.db.transaction() as db:
+            for source in sources:
+                _attach(db, collection_id, source)
+
+    def detach(self, collection_id: str, sources: Iterable[str]) -> None:
+        """Forget sources, and the documents that have no other."""
+        with self.db.transaction() as db:
+            for source in sources:
+                _detach(db, collection_id, source)
+                db.execute("DELETE FROM sources WHERE collection_id = ? AND source = ?", (collection_id, source))
+        self._taken_out += 1
 
     def delete_document(self, collection_id: str, document_id: str) -> None:
-        """Take a document out; its chunk ids become `unfinished`, to be taken out of Chroma."""
-        with self._transaction() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO unfinished SELECT id, ? FROM chunks WHERE document_id = ?", (collection_id, document_id)
-            )
+        """Take a document out, with all its sources; its chunk ids become `unfinished`, to be taken out of Chroma."""
+        with self.db.transaction() as db:
+            _replace_chunks(db, collection_id, document_id)
             db.execute("DELETE FROM documents WHERE id = ?", (document_id,))
 
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._db.close()
+
+def _replace_chunks(db: sqlite3.Connection, collection_id: str, document_id: str) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO unfinished SELECT id, ?, 1 FROM chunks WHERE document_id = ?", (collection_id, document_id)
+    )
+
+
+def _detach(db: sqlite3.Connection, collection_id: str, source: str, keep: str = "") -> None:
+    """Let go of the document a source leads to; without another source it goes, unless it is `keep`."""
+    row = db.execute(
+        "SELECT document_id FROM sources WHERE collection_id = ? AND source = ?", (collection_id, source)
+    ).fetchone()
+    if row is None or row["document_id"] in (None, keep):
+        return
+    others = db.execute("SELECT count(*) FROM sources WHERE document_id = ?", (row["document_id"],)).fetchone()[0]
+    if others == 1:
+        _replace_chunks(db, collection_id, row["document_id"])
+        db.execute("DELETE FROM documents WHERE id = ?", (row["document_id"],))
+
+
+def _attach(db: sqlite3.Connection, collection_id: str, source: SourceRecord) -> None:
+    _detach(db, collection_id, source.source, keep=source.document_id)
+    values = {**asdict(source), "document_id": source.document_id or None}
+    updates = ", ".join(f"{field} = excluded.{field}" for field in _SOURCE if field not in ("source", "added"))
+    db.execute(
+        f"INSERT INTO sources (collection_id, {', '.join(_SOURCE)}) VALUES ({', '.join('?' * (len(_SOURCE) + 1))})"
+        f" ON CONFLICT (collection_id, source) DO UPDATE SET {updates}",
+        [collection_id, *(values[field] for field in _SOURCE)],
+    )
+
+
+def _record(row: sqlite3.Row, collection: str, sources: Sequence[SourceRecord]) -> DocumentRecord:
+    first = sources[0] if sources else SourceRecord("", "")
+    also = tuple(source.source for source in sources[1:])
+    known = {field: row[field] for field in _DOCUMENT if field not in ("reader", "splitter")}
+    known["note"] = known["note"] or first.error
+    return DocumentRecord(collection=collection, source=first.source, name=first.name, also=also, **known)
+
+
+def _source(row: sqlite3.Row) -> SourceRecord:
+    values: dict[str, Any] = {field: row[field] for field in _SOURCE}
+    return SourceRecord(**{**values, "document_id": row["document_id"] or ""})
 
 
 def _chunk(row: sqlite3.Row) -> Chunk:
-    return Chunk(row["id"], row["document_id"], row["position"], row["start"], row["end"], row["text"], row["location"])
+    return Chunk(
+        row["id"], row["document_id"], row["position"], row["start"], row["end"], row["text"], row["location"], row["page"]
+    )

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Sequence
 from pathlib import Path
+
+import pathspec
 
 from localrag.errors import DocumentError
 
@@ -30,12 +33,20 @@ def printable(text: str) -> str:
     return data.decode("utf-8", "backslashreplace")
 
 
-def find_files(path: Path) -> list[Path]:
+def file_stamp(path: Path) -> str:
+    """A file's size, times and inode: when these are the same, so is its content. DocumentError as `read_file`."""
+    found = _stat(path)
+    return f"{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}:{found.st_ino}"
+
+
+def find_files(path: Path, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> list[Path]:
     """All regular files in a folder and the folders in it, sorted, as absolute paths; for a file, that file alone.
 
+    `include` and `exclude` are patterns as in a .gitignore file, on paths below the folder: "*.pdf", "drafts/",
+    "notes/**/*.md". Without `include` every file is in; `exclude` wins.
     Hidden files and folders are left out unless they are named themselves, and so are FIFOs, sockets and devices.
-    Linked folders are followed once each, links to a folder above never. A folder inside that may not be read stands in the
-    list itself: reading it then says why.
+    Linked folders are followed once each, links to a folder above never. A folder inside that may not be read stands in
+    the list itself: reading it then says why.
     Raises:
         DocumentError: `path` does not exist, may not be read, or is neither a file nor a folder.
     """
@@ -65,7 +76,19 @@ def find_files(path: Path) -> list[Path]:
             found.append(folder)
         except OSError:
             found.append(folder)
-    return sorted(found)
+    return _chosen(root, sorted(found), include, exclude)
+
+
+def _chosen(root: Path, files: list[Path], include: Sequence[str], exclude: Sequence[str]) -> list[Path]:
+    if not include and not exclude:
+        return files
+    try:
+        wanted = pathspec.GitIgnoreSpec.from_lines(include or ["*"])
+        unwanted = pathspec.GitIgnoreSpec.from_lines(exclude)
+    except ValueError as exc:
+        raise DocumentError(f"A pattern cannot be understood: {exc}. Write it as in a .gitignore file, such as *.pdf.") from exc
+    names = [(file, file.relative_to(root).as_posix()) for file in files]
+    return [file for file, name in names if wanted.match_file(name) and not unwanted.match_file(name)]
 
 
 def _sort_in(entry: os.DirEntry[str], found: list[Path], pending: list[Path]) -> None:

@@ -48,7 +48,7 @@ class LlamaCppEmbeddings(EmbeddingModel):
         self._embedders: list[LlamaEmbedder] = []
         self._pool = ThreadPoolExecutor(self._workers, "embed", initializer=_step_back)
         self._question_lock = threading.Lock()
-        self._documents_lock = threading.Lock()
+        self._start_lock = threading.Lock()
         self._question = LlamaEmbedder(self._model, 1, self._pooling)
 
     def embed_question(self, text: str) -> Vectors:
@@ -67,34 +67,34 @@ class LlamaCppEmbeddings(EmbeddingModel):
 
     def embed_passages(self, texts: list[str], spans: Sequence[Spans]) -> tuple[Vectors, list[Vectors]]:
         lead = len(self.document_prefix)
-        with self._documents_lock:
-            self._start_workers()
-            # Like lengths together waste no part of an evaluation; the longest first leave no worker behind at the end.
-            tasks = _tasks(texts, sorted(range(len(texts)), key=lambda index: -len(texts[index])))
-            rows = np.empty((len(texts), self.dimension), np.float32)
-            parts: dict[int, Vectors] = {}
+        self._start_workers()
+        # Like lengths together waste no part of an evaluation; the longest first leave no worker behind at the end.
+        tasks = _tasks(texts, sorted(range(len(texts)), key=lambda index: -len(texts[index])))
+        rows = np.empty((len(texts), self.dimension), np.float32)
+        parts: dict[int, Vectors] = {}
 
-            def work(task: list[int]) -> None:
-                embedder = self._idle.get()
-                try:
-                    inside = [[(start + lead, end + lead) for start, end in spans[index]] for index in task] if spans else []
-                    rows[task], found = embedder.embed([self.document_prefix + texts[index] for index in task], inside)
-                    parts.update(zip(task, found, strict=False))
-                finally:
-                    self._idle.put(embedder)
+        def work(task: list[int]) -> None:
+            embedder = self._idle.get()
+            try:
+                inside = [[(start + lead, end + lead) for start, end in spans[index]] for index in task] if spans else []
+                rows[task], found = embedder.embed([self.document_prefix + texts[index] for index in task], inside)
+                parts.update(zip(task, found, strict=False))
+            finally:
+                self._idle.put(embedder)
 
-            list(self._pool.map(work, tasks))
-            return rows, [parts[index] for index in range(len(texts))] if parts else []
+        list(self._pool.map(work, tasks))
+        return rows, [parts[index] for index in range(len(texts))] if parts else []
 
     def _start_workers(self) -> None:
-        while len(self._embedders) < self._workers:
-            embedder = LlamaEmbedder(self._model, 1, self._pooling)
-            self._embedders.append(embedder)
-            self._idle.put(embedder)
+        with self._start_lock:
+            while len(self._embedders) < self._workers:
+                embedder = LlamaEmbedder(self._model, 1, self._pooling)
+                self._embedders.append(embedder)
+                self._idle.put(embedder)
 
     def close(self) -> None:
         """Wait for running work, then free the contexts and the model."""
-        with self._documents_lock, self._question_lock:
+        with self._start_lock, self._question_lock:
             self._pool.shutdown()
             for embedder in (*self._embedders, self._question):
                 embedder.close()

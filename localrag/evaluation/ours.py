@@ -7,17 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from localrag.documents.ingest import EMBED_STEP
+from localrag.documents.ingest import Ingestion
 from localrag.documents.ledger import Ledger, now
+from localrag.documents.preparing import Work, document_id
+from localrag.documents.sentences import split_sentences
+from localrag.documents.source import Source
 from localrag.documents.splitter import chunk_id
+from localrag.documents.writing import Writer
 from localrag.embeddings.base import EmbeddingModel
 from localrag.evaluation.quiet import quiet_standard_error
 from localrag.llms import llamacpp
 from localrag.llms.base import GenerationStats
 from localrag.models.llama_library import llama_library
 from localrag.retrieval.vectors import VectorIndex
-from localrag.settings import AnswerSettings, ModelSettings
-from localrag.types import Chunk, DocumentRecord
+from localrag.settings import AnswerSettings, ModelSettings, Settings
+from localrag.types import Chunk, DocumentRecord, SourceRecord
 
 UNRELATED = "The weather in Lisbon on the first day of spring was"
 """To warm a model up with: nothing of what is measured is in its cache then."""
@@ -38,24 +42,38 @@ class Shelf:
     def ingest(self, texts: Sequence[str], name: str) -> float:
         """Seconds to embed and store these texts as one document of a collection of its own, ledger included.
 
-        The same calls in the same order as `documents.ingest`, which splits for itself.
+        What `documents.ingest` does, once a document was read and split.
         """
         home = self.ledger.add_collection(name, self.model.identity, self.model.name, self.model.dimension)
-        self.index.collection(home.id, self.model)
+        self.index.collection(home.index_name, self.model)
+        settings = Settings()
         started = time.perf_counter()
+        identity, text = document_id(home.id, name), "\n\n".join(texts)
         chunks, at = [], 0
-        for number, text in enumerate(texts):
-            chunks.append(Chunk(chunk_id(home.id, at, at + len(text), text), home.id, number, at, at + len(text), text))
-            at += len(text) + 2
-        self.ledger.announce(home.id, [chunk.id for chunk in chunks])
-        for first in range(0, len(chunks), EMBED_STEP):
-            part = chunks[first : first + EMBED_STEP]
-            vectors = self.model.embed_texts([chunk.text for chunk in part])
-            self.index.put(home.id, self.model, [chunk.id for chunk in part], vectors)
-        text = "\n\n".join(texts)
-        record = DocumentRecord(home.id, name, name, name, type="text", characters=len(text), chunks=len(chunks), added=now())
-        self.ledger.put(home.id, record, text, chunks, "notebook")
-        self.ledger.settle(home.id)
+        for number, piece in enumerate(texts):
+            found = chunk_id(identity, at, at + len(piece), piece)
+            chunks.append(Chunk(found, identity, number, at, at + len(piece), piece))
+            at += len(piece) + 2
+        record = DocumentRecord(identity, name, name, name, type="text", characters=len(text), chunks=len(chunks), added=now())
+        work = Work(
+            Source(name),
+            SourceRecord(name, name, identity, added=record.added),
+            started,
+            record=record,
+            text=text,
+            chunks=chunks,
+            sentences=[split_sentences(piece) for piece in texts],
+            chunk_count=len(chunks),
+        )
+        writer = Writer(
+            home,
+            self.ledger,
+            settings.documents,
+            lambda ids, vectors: self.index.put(home.index_name, self.model, ids, vectors),
+            lambda ids: self.index.remove(home.index_name, ids),
+        )
+        for _ in Ingestion(home, self.ledger, self.model, settings, writer).run_prepared([work]):
+            pass
         return time.perf_counter() - started
 
 

@@ -6,32 +6,35 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from localrag.documents.sentences import split_sentences
-from localrag.embeddings.base import EmbeddingModel
+from localrag.embeddings.base import EmbeddingModel, Spans, Vectors
 from localrag.types import Evidence
 
 LEAST_WORDS = 4
 """A heading is often nearest to the question, but it answers nothing."""
 
 
-def focus(question: str, evidence: Sequence[Evidence], model: EmbeddingModel) -> tuple[Evidence, ...]:
-    """Mark in each passage the sentence whose embedding is nearest to the question's.
+def focus(
+    question: Vectors, evidence: Sequence[Evidence], sentences: Sequence[tuple[Spans, Vectors] | None], model: EmbeddingModel
+) -> tuple[Evidence, ...]:
+    """Mark in each passage the sentence whose vector is nearest to the question's.
 
-    A passage without a sentence of some words is left as it is.
+    `sentences` are each passage's sentences as they were embedded with it, in its context; where there are none they are
+    embedded now. A passage without a sentence of some words is left as it is.
     """
-    spans = [[span for span in split_sentences(e.text) if _is_sentence(e.text[span[0] : span[1]])] for e in evidence]
-    texts = [passage.text[start:end] for passage, inside in zip(evidence, spans, strict=True) for start, end in inside]
-    if not texts:
-        return tuple(evidence)
-    nearness = model.embed_sentences(texts) @ model.embed_question(question)
-    marked, at = [], 0
-    for passage, inside in zip(evidence, spans, strict=True):
-        if inside:
-            best = max(range(len(inside)), key=lambda n, at=at: float(nearness[at + n]))  # type: ignore[misc]
-            start, end = inside[best]
-            passage = replace(passage, focus=(passage.start + start, passage.start + end))
-        marked.append(passage)
-        at += len(inside)
-    return tuple(marked)
+    return tuple(_focused(question, e, known, model) for e, known in zip(evidence, sentences, strict=True))
+
+
+def _focused(question: Vectors, passage: Evidence, known: tuple[Spans, Vectors] | None, model: EmbeddingModel) -> Evidence:
+    spans = known[0] if known else split_sentences(passage.text)
+    wanted = [at for at, (start, end) in enumerate(spans) if _is_sentence(passage.text[start:end])]
+    if not wanted:
+        return passage
+    if known:
+        vectors = known[1][wanted]
+    else:
+        vectors = model.embed_sentences([passage.text[slice(*spans[at])] for at in wanted])
+    start, end = spans[wanted[int((vectors @ question).argmax())]]
+    return replace(passage, focus=(passage.start + start, passage.start + end))
 
 
 def _is_sentence(text: str) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import chromadb
+import numpy as np
 from chromadb.api.models.Collection import Collection
 from chromadb.api.shared_system_client import SharedSystemClient
 from chromadb.config import Settings as ChromaSettings
@@ -24,7 +25,7 @@ _FAILURES = (ChromaError, sqlite3.Error, OSError, ValueError, RuntimeError)
 
 
 class VectorIndex:
-    """The Chroma database of one data directory. A chunk id leads to a vector; the ledger knows the rest."""
+    """The Chroma database of one data directory: indexes by name, in each a vector by chunk id; the ledger knows the rest."""
 
     def __init__(self, path: Path, afresh: bool = False) -> None:
         """Open or create the database; `path` is its folder. `afresh` reads from disk what this process has open already.
@@ -45,66 +46,83 @@ class VectorIndex:
         except _FAILURES as exc:
             raise StoreError(f"The vector database {path} cannot be opened: {exc}. Check the data directory.") from exc
 
-    def collection(self, collection_id: str, model: EmbeddingModel) -> Collection:
+    def collection(self, index_name: str, model: EmbeddingModel) -> Collection:
         """The collection's vectors, created in cosine space when missing.
 
         Raises:
             StoreError: it was built with another embedding model, size or distance.
         """
         with self._lock:
-            opened = self._open.get(collection_id)
+            opened = self._open.get(index_name)
             if opened is None:
                 opened = self._guard(
                     lambda: self.client.get_or_create_collection(
-                        f"c-{collection_id}",
+                        index_name,
                         configuration={"hnsw": {"space": SPACE}},
                         metadata={IDENTITY: model.identity, NAME: model.name, "dimension": model.dimension},
                         embedding_function=None,
                     )
                 )
-                self._open[collection_id] = opened
+                self._open[index_name] = opened
         check_identity(opened, model)
         return opened
 
-    def put(self, collection_id: str, model: EmbeddingModel, ids: Sequence[str], vectors: Vectors) -> None:
+    def put(self, index_name: str, model: EmbeddingModel, ids: Sequence[str], vectors: Vectors) -> None:
         """Add or overwrite vectors, in batches of Chroma's own limit."""
-        target = self.collection(collection_id, model)
+        target = self.collection(index_name, model)
         for at in range(0, len(ids), self._batch):
             part = slice(at, at + self._batch)
             self._guard(partial(target.upsert, ids=list(ids[part]), embeddings=vectors[part]))
 
-    def remove(self, collection_id: str, ids: Sequence[str]) -> None:
+    def remove(self, index_name: str, ids: Sequence[str]) -> None:
         """Take vectors out; ids that are not there are no error."""
-        target = self._find(collection_id)
+        target = self._find(index_name)
         if target is None:
             return
         for at in range(0, len(ids), self._batch):
             self._guard(partial(target.delete, ids=list(ids[at : at + self._batch])))
 
-    def nearest(self, collection_id: str, model: EmbeddingModel, vector: Vectors, k: int) -> list[tuple[str, float]]:
+    def nearest(self, index_name: str, model: EmbeddingModel, vector: Vectors, k: int) -> list[tuple[str, float]]:
         """The k nearest chunk ids with their cosine similarity (1.0 identical, 0.0 unrelated), best first."""
-        target = self.collection(collection_id, model)
+        target = self.collection(index_name, model)
         found = self._guard(lambda: target.query(query_embeddings=[vector], n_results=k, include=["distances"]))
         return [(i, 1.0 - float(d)) for i, d in zip(found["ids"][0], found["distances"][0], strict=True)]
 
-    def count(self, collection_id: str) -> int:
+    def count(self, index_name: str) -> int:
         """Vectors in a collection; 0 when there is none."""
-        target = self._find(collection_id)
+        target = self._find(index_name)
         return int(self._guard(target.count)) if target else 0
 
-    def drop(self, collection_id: str) -> None:
+    def existing(self, index_name: str, ids: Sequence[str]) -> set[str]:
+        """Those of these chunk ids that have a vector."""
+        target = self._find(index_name)
+        if target is None:
+            return set()
+        parts = [list(ids[at : at + self._batch]) for at in range(0, len(ids), self._batch)]
+        return {i for part in parts for i in self._guard(partial(target.get, ids=part, include=[]))["ids"]}
+
+    def vectors(self, index_name: str, ids: Sequence[str]) -> dict[str, Vectors]:
+        """Vectors by chunk id, of those that have one."""
+        target = self._find(index_name)
+        found: dict[str, Vectors] = {}
+        for at in range(0, len(ids), self._batch) if target else ():
+            got = self._guard(partial(target.get, ids=list(ids[at : at + self._batch]), include=["embeddings"]))  # type: ignore[union-attr]
+            found |= dict(zip(got["ids"], np.asarray(got["embeddings"], np.float32), strict=True))
+        return found
+
+    def drop(self, index_name: str) -> None:
         """Delete a collection's vectors."""
         with self._lock:
-            self._open.pop(collection_id, None)
-            if self._find(collection_id):
-                self._guard(lambda: self.client.delete_collection(f"c-{collection_id}"))
+            self._open.pop(index_name, None)
+            if self._find(index_name):
+                self._guard(lambda: self.client.delete_collection(index_name))
 
-    def _find(self, collection_id: str) -> Collection | None:
+    def _find(self, index_name: str) -> Collection | None:
         with self._lock:
-            if collection_id in self._open:
-                return self._open[collection_id]
+            if index_name in self._open:
+                return self._open[index_name]
         try:
-            return self.client.get_collection(f"c-{collection_id}", embedding_function=None)
+            return self.client.get_collection(index_name, embedding_function=None)
         except (NotFoundError, ValueError):
             return None
 

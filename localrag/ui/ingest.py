@@ -9,8 +9,9 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from localrag.documents.ingest import IngestEvent, Source, sources_at
+from localrag.documents.ingest import IngestEvent
 from localrag.documents.jobs import IngestView
+from localrag.documents.source import Source, sources_at
 from localrag.engine import Engine
 from localrag.ui.markup import plain
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from localrag.chat.jobs import AnswerJob
-from localrag.documents.ingest import Source
+from localrag.documents.source import Source
 from localrag.engine import Engine, open_engine
 from localrag.errors import LocalRagError, ModelFileError, PromptError, SettingsError, StoreError
 from localrag.settings import Settings, load_settings

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from localrag.documents.ingest import IngestEvent, Source
+from localrag.documents.ingest import IngestEvent
+from localrag.documents.source import Source
 from localrag.embeddings.llamacpp import LlamaCppEmbeddings
 from localrag.errors import BusyError, EmbeddingError, StoreError
 from localrag.library import Library

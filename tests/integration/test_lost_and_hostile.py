@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from localrag.__main__ import main
-from localrag.documents.ingest import Source, sources_at
+from localrag.documents.source import Source, sources_at
 from localrag.errors import DocumentError, StoreError
 from localrag.library import Library
 from localrag.settings import Settings

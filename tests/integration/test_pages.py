@@ -10,7 +10,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from localrag.documents.ingest import Source
+from localrag.documents.source import Source
 from localrag.engine import Engine
 from localrag.ui.cache import get_engine
 

@@ -21,7 +21,7 @@ from langchain_core.documents import Document
 from langchain_core.prompts import HumanMessagePromptTemplate, PromptTemplate
 from langchain_core.retrievers import BaseRetriever
 
-from localrag.documents.ingest import Source
+from localrag.documents.source import Source
 from localrag.evaluation.page_server import served
 from localrag.library import Library
 from localrag.llms import llamacpp

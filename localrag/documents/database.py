@@ -1,0 +1,95 @@
+"""One SQLite file in WAL mode: one connection writes, another reads beside it."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from localrag.errors import StoreError
+
+BUSY_TIMEOUT_S = 10.0
+
+
+class Database:
+    """Every method may be called from any thread; reading never waits for a transaction of this process."""
+
+    def __init__(self, path: Path, schema: str, version: int) -> None:
+        """Open or create the file.
+
+        Raises:
+            StoreError: it cannot be opened, is no such database, or was made by another version of LocalRAG.
+        """
+        self.path = path
+        self._write_lock, self._read_lock = threading.RLock(), threading.RLock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = self._connect()
+            self._writer.execute("PRAGMA journal_mode = WAL")
+            found = int(self._writer.execute("PRAGMA user_version").fetchone()[0])
+            tables = int(self._writer.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+            if found == version or (found == 0 and not tables):
+                self._writer.executescript(f"BEGIN; {schema} PRAGMA user_version = {version}; COMMIT;")
+            self._reader = self._connect()
+        except (sqlite3.Error, OSError) as exc:
+            raise StoreError(f"The ledger {path} cannot be opened: {exc}. Check the data directory.") from exc
+        if tables and found != version:
+            self.close()
+            raise StoreError(
+                f"The ledger {path} has format {found}, this version of LocalRAG reads format {version}."
+                " Choose another data directory, or the version that made it."
+            )
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None)
+        db.row_factory = sqlite3.Row
+        db.execute("PRAGMA foreign_keys = ON")
+        return db
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of the body's writes, or none.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
+        with self._write_lock:
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._writer
+                except BaseException:
+                    self._writer.execute("ROLLBACK")
+                    raise
+                self._writer.execute("COMMIT")
+            except sqlite3.Error as exc:
+                raise StoreError(f"The ledger {self.path} cannot be written: {exc}. Free some space and try again.") from exc
+
+    def rows(self, sql: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
+        """What a query finds among what is committed; StoreError when the file cannot be read."""
+        with self._read_lock:
+            try:
+                return self._reader.execute(sql, values).fetchall()
+            except sqlite3.Error as exc:
+                raise StoreError(f"The ledger {self.path} cannot be read: {exc}. Check the data directory.") from exc
+
+    def version(self) -> int:
+        """A number that changes when another process has written; writes of this one leave it as it is."""
+        try:  # without the lock: SQLite serialises calls itself, and a search must not wait for a long transaction
+            return int(self._writer.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error as exc:
+            raise StoreError(f"The ledger {self.path} cannot be read: {exc}. Check the data directory.") from exc
+
+    def faults(self) -> list[str]:
+        """What SQLite's own check of the file finds wrong; empty when it is sound."""
+        found = [str(row[0]) for row in self.rows("PRAGMA quick_check(20)")]
+        return [] if found == ["ok"] else found
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._write_lock, self._read_lock:
+            self._writer.close()
+            if hasattr(self, "_reader"):
+                self._reader.close()
