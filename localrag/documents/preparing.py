@@ -165,7 +165,8 @@ class Preparer:
             source.identity, source.title, identity, source.container, opened.stamp or stamp, time.time_ns(), "", now()
         )
         self._sources[source.identity] = origin
-        replaces = before is not None and before.document_id not in ("", identity)
+        led_to = before.document_id if before else ""
+        replaces = led_to not in ("", identity) and self._makings.get(led_to, ("", "", "", 0))[2] == "indexed"
         if self._is_right(identity):
             count = self._makings[identity][3]
             status: DocumentStatus = "replaced" if replaces else "unchanged"

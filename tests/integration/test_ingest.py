@@ -47,7 +47,7 @@ def take_in(library: Library, *sources: Source, collection: str = "default") -> 
 def counts(library: Library, collection: str = "default") -> tuple[int, int]:
     """Chunks as the ledger and as Chroma count them."""
     record = library.collection(collection)
-    return record.chunks, library.index().count(record.id)
+    return record.chunks, library.index().count(record.index_name)
 
 
 def found(library: Library, question: str, collection: str = "default") -> str:
@@ -249,7 +249,7 @@ def test_a_crash_leaves_nothing_that_is_found_and_is_cleaned_up_later(library: L
     vector = library.embeddings().embed_question(question)
     library.ledger.announce(record.id, ghosts)
     library.index().put(record.id, library.embeddings(), ghosts, np.tile(vector, (60, 1)))
-    assert library.index().count(record.id) == 61
+    assert library.index().count(record.index_name) == 61
     result = library.search("default", question, k=4)
     assert [Path(hit.document).name for hit in result.evidence] == ["drill.txt"]
     assert result.confidence < 0.99
