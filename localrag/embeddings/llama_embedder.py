@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from localrag.embeddings.base import Vectors, unit
+from localrag.embeddings.pooling import end_token, ended
 from localrag.errors import EmbeddingError
 from localrag.models.llama_library import Model, last_complaint
 
@@ -16,14 +17,13 @@ WINDOW = 512
 FILL = 256
 """Tokens per evaluation: attention is quadratic over the whole batch, 2,048 measured ten times slower than 256."""
 SEQUENCES = 16
-POOLING_MEAN = 1  # enum llama_pooling_type in llama.h; used when the file names none
 
 
 class LlamaEmbedder:
     """A context of its own over a shared model."""
 
-    def __init__(self, model: Model, n_threads: int, has_pooling: bool) -> None:
-        """Raises EmbeddingError when llama.cpp cannot make the context."""
+    def __init__(self, model: Model, n_threads: int, pooling: int) -> None:
+        """`pooling`: llama.cpp's number. Raises EmbeddingError when llama.cpp cannot make the context."""
         self.model, self.lib = model, model.lib
         self.window = min(WINDOW, model.n_ctx_train)
         params = self.lib.llama_context_default_params()
@@ -33,8 +33,8 @@ class LlamaEmbedder:
         params.kv_unified = True
         params.n_threads = params.n_threads_batch = n_threads
         params.flash_attn_type = 1
-        if not has_pooling:
-            params.pooling_type = POOLING_MEAN
+        params.pooling_type = pooling
+        self._end = end_token(pooling, model.eos, lambda text: model.tokenize(text, special=True))
         self.pointer = self.lib.llama_init_from_model(model.pointer, params)
         if not self.pointer:
             raise EmbeddingError(f"{model.path} cannot embed: {last_complaint() or 'not enough memory'}. Choose another model.")
@@ -43,7 +43,7 @@ class LlamaEmbedder:
 
     def pieces(self, text: str) -> list[list[int]]:
         """A text as token lists of at most `window` tokens, each with the model's own start and end tokens."""
-        whole = self.model.tokenize(text, add_special=True)
+        whole = ended(self.model.tokenize(text, add_special=True), self._end)
         if len(whole) <= self.window:
             return [whole]
         body = self.model.tokenize(text)

@@ -12,7 +12,8 @@ import numpy as np
 
 from localrag.embeddings.base import EmbeddingModel, Vectors, unit
 from localrag.embeddings.llama_embedder import LlamaEmbedder
-from localrag.embeddings.prefixes import prefixes
+from localrag.embeddings.pooling import pooling_code
+from localrag.embeddings.prefixes import family
 from localrag.errors import EmbeddingError
 from localrag.models.devices import cpu_threads
 from localrag.models.gguf_file import read_gguf
@@ -38,17 +39,19 @@ class LlamaCppEmbeddings(EmbeddingModel):
         header = read_gguf(path)
         self.name = header.name or path.stem
         self.identity = f"gguf:{fingerprint(path)}"
-        self.question_prefix, self.document_prefix = prefixes(f"{self.name} {path.stem}")
+        known = family(f"{self.name} {path.stem}")
+        self.question_prefix, self.document_prefix = known.question_prefix, known.document_prefix
+        self.languages = known.languages
+        self._pooling = pooling_code(header.pooling, known.pooling)
         self._model = Model(path)
         self.dimension = self._model.n_embd
         self._workers = workers or cpu_threads()
-        self._has_pooling = bool(header.pooling)
         self._idle: queue.SimpleQueue[LlamaEmbedder] = queue.SimpleQueue()
         self._embedders: list[LlamaEmbedder] = []
         self._pool = ThreadPoolExecutor(self._workers, "embed", initializer=_step_back)
         self._question_lock = threading.Lock()
         self._documents_lock = threading.Lock()
-        self._question = LlamaEmbedder(self._model, 1, self._has_pooling)
+        self._question = LlamaEmbedder(self._model, 1, self._pooling)
 
     def embed_question(self, text: str) -> Vectors:
         with self._question_lock:
@@ -77,7 +80,7 @@ class LlamaCppEmbeddings(EmbeddingModel):
 
     def _start_workers(self) -> None:
         while len(self._embedders) < self._workers:
-            embedder = LlamaEmbedder(self._model, 1, self._has_pooling)
+            embedder = LlamaEmbedder(self._model, 1, self._pooling)
             self._embedders.append(embedder)
             self._idle.put(embedder)
 
