@@ -74,7 +74,7 @@ class Library:
             if self._embeddings is None:
                 documents = self.settings.documents
                 path = documents.embedding_path or Path()
-                if documents.embedding_path is None and documents.embeddings != "fake":
+                if documents.embedding_path is None and documents.embeddings not in ("server", "fake"):
                     path = starter_embedding(self.settings.models_dir)
                 self._embeddings = load_embeddings(documents, path)
             return self._embeddings

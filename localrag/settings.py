@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from localrag.errors import SettingsError
 
@@ -61,9 +61,21 @@ class AnswerSettings(Group):
 class DocumentSettings(Group):
     """How documents are read, split and embedded."""
 
-    embeddings: Literal["llamacpp", "gpt4all", "fake"] = Field("llamacpp", description="What runs the embedding model")
+    embeddings: Literal["llamacpp", "gpt4all", "server", "fake"] = Field(
+        "llamacpp", description="What runs the embedding model"
+    )
     embedding_path: Path | None = Field(None, description="The embedding model, a GGUF file; the starter model when empty")
     embedding_workers: int = Field(0, ge=0, le=64, description="Embedding threads while documents go in; 0 takes every core")
+    embedding_server: str = Field(
+        "", description="Address of an OpenAI-compatible server that embeds, e.g. http://127.0.0.1:8080/v1; it reads every text"
+    )
+    embedding_model: str = Field("", description="The server's name of its embedding model; the first it lists when empty")
+    embedding_api_key: SecretStr | None = Field(
+        None, description="Key for the embedding server; best as a variable, the app never writes it down"
+    )
+    embedding_timeout_s: float = Field(
+        60.0, gt=0.0, le=3600.0, description="Seconds one request to the embedding server may take, new attempts included"
+    )
     chunk_chars: int = Field(500, ge=50, le=20_000, description="Longest chunk in characters")
     chunk_overlap: int = Field(0, ge=0, le=5_000, description="Characters a chunk repeats of the one before")
     max_document_mb: int = Field(200, ge=1, le=4096, description="Largest file that is read, in MB")
@@ -81,7 +93,7 @@ class RetrievalSettings(Group):
 
 
 class WebSettings(Group):
-    """Fetching a web address: the only thing that ever leaves the machine, and only when asked."""
+    """Fetching a web address: only when asked. Beside it, only texts for an embedding server ever leave this process."""
 
     allow_private_addresses: bool = Field(False, description="Also fetch from this machine and the local network")
     fetch_timeout_s: float = Field(30.0, gt=0.0, le=600.0, description="Seconds one address may take, redirects included")
@@ -151,6 +163,8 @@ GROUP_CLASSES: dict[str, type[Group]] = {
     "place": PlaceSettings,
 }
 FIELD_GROUP: dict[str, str] = {name: group for group, cls in GROUP_CLASSES.items() for name in cls.model_fields}
+SECRETS = frozenset({"embedding_api_key"})
+"""Never written to the applied settings, never read from them, never shown."""
 
 
 def field_info(name: str) -> Any:
@@ -210,13 +224,14 @@ def applied_values(data_dir: Path) -> dict[str, Any]:
         raise SettingsError(f"The applied settings cannot be read: {path} ({exc}). Delete the file to start afresh.") from exc
     if not isinstance(values, dict):
         raise SettingsError(f"The applied settings cannot be read: {path} holds no object. Delete the file to start afresh.")
-    return {name: value for name, value in values.items() if name in FIELD_GROUP}
+    return {name: value for name, value in values.items() if name in FIELD_GROUP and name not in SECRETS}
 
 
 def save_applied(data_dir: Path, values: Mapping[str, Any]) -> None:
-    """Add settings to the applied ones, for this process and the next. Written whole or not at all."""
+    """Add settings to the applied ones, for this process and the next. Written whole or not at all, without the secrets."""
     data_dir.mkdir(parents=True, exist_ok=True)
-    merged = applied_values(data_dir) | {n: str(v) if isinstance(v, Path) else v for n, v in values.items()}
+    open_values = {name: value for name, value in values.items() if name not in SECRETS}
+    merged = applied_values(data_dir) | {n: str(v) if isinstance(v, Path) else v for n, v in open_values.items()}
     path = data_dir / APPLIED_FILE
     scratch = path.with_suffix(".tmp")
     try:
@@ -247,4 +262,5 @@ def _sentence(exc: ValidationError, origin: str) -> str:
     first = exc.errors()[0]
     name = str(first["loc"][-1]) if first["loc"] else "value"
     reason = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
-    return f"{name} = {first['input']!r} ({origin}) {reason}. Choose another value."
+    value = "(hidden)" if SECRETS & {str(part) for part in first["loc"]} else repr(first["input"])
+    return f"{name} = {value} ({origin}) {reason}. Choose another value."

@@ -17,8 +17,8 @@ MIN_LETTERS = 20
 MIN_CERTAIN = 2
 """Letters that are enough where the script alone says the language."""
 CERTAIN = 0.6
-"""Least probability that is believed. Measured on the first 20 to 120 characters of 540 English and 240 Spanish texts: at
-most 1% are named wrongly (0.5: 2%; 0.7: as few, but a fifth fewer are named); from 200 characters on none, and all are."""
+"""Least probability that is believed. Measured on 8,820 beginnings of 30 to 120 characters, English and Spanish: 89% are named
+and 10 wrongly (0.5: 92% and 31; 0.7: 85% and 4). From 200 characters on 99.9% are named, none wrongly."""
 KANA_SHARE = 0.05
 SYLLABLE_WEIGHT = 2
 """One sign of Hangul, Kana or Han says as much as two letters: Korean full of English terms is still Korean."""
@@ -78,12 +78,13 @@ def understands(languages: frozenset[str] | None, language: str) -> bool:
     return languages is None or not language or language in languages
 
 
-def advice(model_name: str, language: str) -> str:
-    """What to tell who adds a text in a language its embedding model was not trained on; call it if not `understands`."""
-    named = NAMES.get(language, language)
+def advice(model_name: str, language: str, languages: frozenset[str] | None = None) -> str:
+    """What to tell who adds a text that the embedding model does not `understand`; `languages`: those it knows."""
+    known = " and ".join(sorted(NAMES.get(code, code) for code in languages or ()))
+    knows = f"knows {known} only" if known else "may not know every language"
     return (
-        f"{model_name} was not trained on {named}, the language of this text, so questions may miss it."
-        " Choose a multilingual embedding model, for example multilingual-e5 or bge-m3 as GGUF."
+        f"{model_name} {knows} and this text is {NAMES.get(language, language)}: questions may miss it;"
+        " choose a multilingual embedding model, for example multilingual-e5 or bge-m3 as GGUF."
     )
 
 
@@ -92,12 +93,12 @@ def _sample(text: str) -> str:
     if len(text) > SAMPLE_CHARS:
         part, middle = SAMPLE_CHARS // 3, len(text) // 2
         text = "\n".join((text[:part], text[middle - part // 2 : middle + part // 2], text[-part:]))
-    return _ADDRESS.sub(" ", text)
+    return _ADDRESS.sub(" ", unicodedata.normalize("NFKC", text))  # full-width letters are letters
 
 
 @functools.lru_cache(4096)
 def _script(sign: str) -> str:
-    return unicodedata.name(sign, "").split(" ")[0].split("-")[0].removesuffix("WIDTH")
+    return re.split("[ -]", unicodedata.name(sign, ""))[0]
 
 
 def _likeliest(sample: str, codes: frozenset[str] | set[str]) -> str:

@@ -87,7 +87,9 @@ class Ledger(CollectionLedger):
         """All sources of a collection, in the order they came."""
         return [
             _source(row)
-            for row in self.db.rows("SELECT * FROM sources WHERE collection_id = ? ORDER BY container, added, rowid", (collection_id,))
+            for row in self.db.rows(
+                "SELECT * FROM sources WHERE collection_id = ? ORDER BY container, added, rowid", (collection_id,)
+            )
         ]
 
     def text(self, document_id: str) -> str:

@@ -21,6 +21,8 @@ class EmbeddingModel(Embeddings):
     identity: str
     """Names the weights, not the file: vectors of models with different identities are never mixed."""
     dimension: int
+    languages: frozenset[str] | None = None
+    """ISO 639-1 codes of the only languages the model was trained on; None for many, or not known."""
 
     @abstractmethod
     def embed_texts(self, texts: list[str]) -> Vectors:

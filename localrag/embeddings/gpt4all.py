@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from localrag.embeddings.base import EmbeddingModel, Vectors, unit
-from localrag.embeddings.prefixes import prefixes
+from localrag.embeddings.prefixes import family
 from localrag.errors import EmbeddingError, ModelLoadError
 from localrag.models.devices import cpu_threads
 from localrag.models.gguf_file import read_gguf
@@ -30,8 +30,10 @@ class GPT4AllEmbeddings(EmbeddingModel):
         header = read_gguf(path)
         self.name = header.name or path.stem
         self.identity = f"gguf:{fingerprint(path)}"
+        known = family(f"{self.name} {path.stem}")
+        self.languages = known.languages
         # GPT4All writes the prefix's colon and space itself.
-        self._prefixes = [prefix.removesuffix(": ") for prefix in prefixes(f"{self.name} {path.stem}")]
+        self._prefixes = [prefix.removesuffix(": ") for prefix in (known.question_prefix, known.document_prefix)]
         self._lock = threading.Lock()
         try:
             self._embedder = Embed4All(

@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from localrag.embeddings.base import Spans, Vectors, unit
+from localrag.embeddings.pooling import POOLING_CODES, end_token, ended
 from localrag.errors import EmbeddingError
 from localrag.models.llama_library import Model, last_complaint
 
@@ -18,7 +19,7 @@ WINDOW = 512
 FILL = 256
 """Tokens per evaluation: attention is quadratic over the whole batch, 2,048 measured ten times slower than 256."""
 SEQUENCES = 16
-POOLING = {"none": 0, "mean": 1, "cls": 2, "last": 3, "rank": 4}  # enum llama_pooling_type in llama.h
+POOLING_NONE = 0  # enum llama_pooling_type in llama.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +44,13 @@ class LlamaEmbedder:
     (Günther et al., "Late Chunking", 2024): so llama.cpp is asked for tokens, and the means are taken here.
     """
 
-    def __init__(self, model: Model, n_threads: int, pooling: str = "mean") -> None:
-        """`pooling`: how the model makes one vector of its tokens', "mean", "cls" or "last".
+    def __init__(self, model: Model, n_threads: int, pooling: int) -> None:
+        """`pooling`: llama.cpp's number of how the model makes one vector of its tokens'.
 
         Raises:
             EmbeddingError: llama.cpp cannot make the context.
         """
-        self.model, self.lib, self.takes_means = model, model.lib, pooling in ("mean", "none")
+        self.model, self.lib, self.takes_means = model, model.lib, pooling == POOLING_CODES["mean"]
         self.window = min(WINDOW, model.n_ctx_train)
         params = self.lib.llama_context_default_params()
         params.embeddings = True
@@ -58,7 +59,8 @@ class LlamaEmbedder:
         params.kv_unified = True
         params.n_threads = params.n_threads_batch = n_threads
         params.flash_attn_type = 1
-        params.pooling_type = POOLING["none" if self.takes_means else pooling]
+        params.pooling_type = POOLING_NONE if self.takes_means else pooling
+        self._end = end_token(pooling, model.eos, lambda text: model.tokenize(text, special=True))
         self.pointer = self.lib.llama_init_from_model(model.pointer, params)
         if not self.pointer:
             raise EmbeddingError(f"{model.path} cannot embed: {last_complaint() or 'not enough memory'}. Choose another model.")
@@ -67,7 +69,7 @@ class LlamaEmbedder:
 
     def pieces(self, text: str) -> list[Piece]:
         """A text as pieces of at most `window` tokens, each with the model's own start and end tokens."""
-        whole = self.model.tokenize(text, add_special=True)
+        whole = ended(self.model.tokenize(text, add_special=True), self._end)
         body = self.model.tokenize(text)
         lead = next((at for at in range(3) if whole[at : at + 8] == body[:8]), 0)
         if len(whole) <= self.window:

@@ -13,7 +13,8 @@ import numpy as np
 
 from localrag.embeddings.base import EmbeddingModel, Spans, Vectors
 from localrag.embeddings.llama_embedder import LlamaEmbedder
-from localrag.embeddings.prefixes import prefixes
+from localrag.embeddings.pooling import pooling_code
+from localrag.embeddings.prefixes import family
 from localrag.errors import EmbeddingError
 from localrag.models.devices import cpu_threads
 from localrag.models.gguf_file import read_gguf
@@ -39,11 +40,13 @@ class LlamaCppEmbeddings(EmbeddingModel):
         header = read_gguf(path)
         self.name = header.name or path.stem
         self.identity = f"gguf:{fingerprint(path)}"
-        self.question_prefix, self.document_prefix = prefixes(f"{self.name} {path.stem}")
+        known = family(f"{self.name} {path.stem}")
+        self.question_prefix, self.document_prefix = known.question_prefix, known.document_prefix
+        self.languages = known.languages
+        self._pooling = pooling_code(header.pooling, known.pooling)
         self._model = Model(path)
         self.dimension = self._model.n_embd
         self._workers = workers or cpu_threads()
-        self._pooling = header.pooling or "mean"
         self._idle: queue.SimpleQueue[LlamaEmbedder] = queue.SimpleQueue()
         self._embedders: list[LlamaEmbedder] = []
         self._pool = ThreadPoolExecutor(self._workers, "embed", initializer=_step_back)

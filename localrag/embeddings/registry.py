@@ -9,7 +9,7 @@ from localrag.settings import DocumentSettings
 
 
 def load_embeddings(settings: DocumentSettings, path: Path) -> EmbeddingModel:
-    """Load the embedding model at `path` with the backend the settings name.
+    """Load the embedding model at `path` with the backend the settings name; a server needs no path.
 
     Raises:
         ModelFileError, ModelLoadError, EmbeddingError: it cannot be used, and why.
@@ -18,6 +18,11 @@ def load_embeddings(settings: DocumentSettings, path: Path) -> EmbeddingModel:
         from localrag.embeddings.fake import FakeEmbeddings
 
         return FakeEmbeddings()
+    if settings.embeddings == "server":
+        from localrag.embeddings.server import ServerEmbeddings
+
+        key = settings.embedding_api_key
+        return ServerEmbeddings(settings.embedding_server, settings.embedding_model, key, settings.embedding_timeout_s)
     if settings.embeddings == "gpt4all":
         from localrag.embeddings.gpt4all import GPT4AllEmbeddings
 

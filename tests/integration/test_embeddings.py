@@ -1,4 +1,4 @@
-"""Embedding models, ours and GPT4All's: the same vectors, nothing cut off, nobody waits."""
+"""Embedding models, in-process, of a server and GPT4All's: the same vectors, nothing cut off, nobody waits."""
 
 from __future__ import annotations
 
@@ -13,11 +13,17 @@ import pytest
 
 from localrag.embeddings.base import EmbeddingModel
 from localrag.embeddings.gpt4all import GPT4AllEmbeddings
+from localrag.embeddings.llama_embedder import LlamaEmbedder
 from localrag.embeddings.llamacpp import LlamaCppEmbeddings
+from localrag.embeddings.pooling import POOLING_LAST
 from localrag.embeddings.registry import load_embeddings
-from localrag.errors import ModelFileError
+from localrag.embeddings.server import ServerEmbeddings
+from localrag.errors import EmbeddingError, ModelFileError
+from localrag.library import Library
+from localrag.models.llama_library import Model
 from localrag.models.starter import starter_chat, starter_embedding
-from localrag.settings import DocumentSettings
+from localrag.settings import DocumentSettings, load_settings
+from tests.tools.llama_server_process import llama_server
 
 pytestmark = pytest.mark.models
 
@@ -54,11 +60,66 @@ def theirs(path: Path) -> Iterator[GPT4AllEmbeddings]:
     model.close()
 
 
-@pytest.fixture(params=["llamacpp", "gpt4all"])
+@pytest.fixture(scope="module")
+def address(path: Path, llama_server_binary: Path) -> Iterator[str]:
+    """A real llama.cpp server with the same model; its window is the model's own 512 tokens."""
+    with llama_server(llama_server_binary, path, "--embeddings", "--pooling", "mean", n_ctx=512) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def served(address: str) -> Iterator[ServerEmbeddings]:
+    model = ServerEmbeddings(address)
+    yield model
+    model.close()
+
+
+@pytest.fixture(params=["llamacpp", "server", "gpt4all"])
 def model(request: pytest.FixtureRequest) -> EmbeddingModel:
-    """Each backend in turn: the contract below holds for both."""
-    found: EmbeddingModel = request.getfixturevalue({"llamacpp": "ours", "gpt4all": "theirs"}[request.param])
+    """Each backend in turn: the contract below holds for all of them."""
+    fixtures = {"llamacpp": "ours", "server": "served", "gpt4all": "theirs"}
+    found: EmbeddingModel = request.getfixturevalue(fixtures[request.param])
     return found
+
+
+def test_the_server_gives_the_same_vectors(ours: EmbeddingModel, served: EmbeddingModel) -> None:
+    cosines = (ours.embed_texts(TEXTS) * served.embed_texts(TEXTS)).sum(axis=1)
+    assert cosines.min() > 0.999, dict(zip(TEXTS, cosines, strict=True))
+    assert ours.embed_question("Where is Paris?") @ served.embed_question("Where is Paris?") > 0.999
+
+
+def test_every_backend_knows_what_the_model_was_trained_on(model: EmbeddingModel) -> None:
+    assert model.languages == {"en"}
+
+
+def test_a_text_longer_than_the_servers_window_is_near_ours(ours: EmbeddingModel, served: EmbeddingModel) -> None:
+    """The pieces are cut at other places, so the vectors are near and not the same."""
+    long = [ENGLISH * 60, KOREAN * 20, "unbroken" * 200]
+    cosines = (ours.embed_texts(long) * served.embed_texts(long)).sum(axis=1)
+    assert cosines.min() > 0.9, cosines
+
+
+def test_a_server_that_does_not_embed_says_so(llama_server_binary: Path, models_dir: Path) -> None:
+    with (
+        llama_server(llama_server_binary, starter_chat(models_dir), n_ctx=512) as running,
+        pytest.raises(EmbeddingError, match=r"501.*does not support embeddings.*started for embeddings"),
+    ):
+        ServerEmbeddings(running)
+
+
+def test_a_server_with_a_key_takes_ours_and_no_other(path: Path, llama_server_binary: Path, tmp_path: Path) -> None:
+    """Through the settings and the library, as the app does it."""
+    flags = ("--embeddings", "--pooling", "mean", "--api-key", "right-key")
+    with llama_server(llama_server_binary, path, *flags, n_ctx=512) as running:
+        given = {"data_dir": tmp_path / "data", "embeddings": "server", "embedding_server": running}
+        for key, accepted in (("right-key", True), ("wrong-key", False)):
+            library = Library(load_settings(given, {"LOCALRAG_EMBEDDING_API_KEY": key}, tmp_path))
+            if accepted:
+                assert library.embeddings().dimension == 384
+            else:
+                with pytest.raises(EmbeddingError, match="does not accept the key"):
+                    library.embeddings()
+            library.close()
 
 
 def test_both_backends_give_the_same_vectors(ours: EmbeddingModel, theirs: EmbeddingModel) -> None:
@@ -93,7 +154,7 @@ def test_rows_come_in_the_order_of_the_texts(model: EmbeddingModel) -> None:
 
 @pytest.mark.parametrize("language", ["english", "korean"])
 def test_the_end_of_a_long_text_counts(model: EmbeddingModel, language: str) -> None:
-    size = 5000 if isinstance(model, LlamaCppEmbeddings) else 2500  # GPT4All takes seconds for more
+    size = 2500 if isinstance(model, GPT4AllEmbeddings) else 5000  # GPT4All takes seconds for more
     body = ({"english": ENGLISH, "korean": KOREAN}[language] * 200)[:size]
     plain, other_end = model.embed_texts([body, body[:-300] + (END[language] * 20)[:300]])
     assert plain @ other_end < 0.9999
@@ -196,6 +257,25 @@ def test_a_missing_file_is_said_and_nothing_is_fetched(backend: str, tmp_path: P
         load_embeddings(settings, tmp_path / "all-MiniLM-L6-v2.gguf2.f16.gguf")
     assert tried == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_text_whose_last_token_is_taken_ends_with_the_end_token_in_every_piece(models_dir: Path) -> None:
+    """SmolLM2 stands in for Qwen3-Embedding: it has <|endoftext|>, its EOS is <|im_end|>, and nothing is appended."""
+    model = Model(starter_chat(models_dir))
+    embedder = LlamaEmbedder(model, 1, POOLING_LAST)
+    try:
+        (end,) = model.tokenize("<|endoftext|>", special=True)
+        assert end != model.eos
+        for text in ("", "Paris", "word " * 2000):
+            pieces = embedder.pieces(text)
+            assert all(piece[-1] == end and piece.count(end) == 1 and len(piece) <= embedder.window for piece in pieces)
+            assert [token for piece in pieces for token in piece[:-1]] == model.tokenize(text)
+        near, far = embedder.embed([embedder.pieces(text)[0] for text in ("Paris", "London")])
+        assert np.linalg.norm(near) == pytest.approx(1.0, abs=1e-5)
+        assert near @ far < 0.9999
+    finally:
+        embedder.close()
+        model.close()
 
 
 def test_a_model_without_pooling_is_pooled_by_mean(models_dir: Path) -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from localrag.errors import SettingsError
 from localrag.settings import (
     APPLIED_FILE,
     FIELD_GROUP,
     GROUP_CLASSES,
+    SECRETS,
     TOML_FILE,
     Settings,
     applied_values,
@@ -163,6 +165,37 @@ def test_what_cannot_be_written_leaves_the_applied_settings_as_they_were(tmp_pat
         save_applied(tmp_path, {"n_ctx": 100})
     assert (tmp_path / APPLIED_FILE).read_bytes() == before
     assert os.listdir(tmp_path) == [APPLIED_FILE]
+
+
+@pytest.mark.parametrize("name", sorted(SECRETS))
+def test_secrets_are_taken_from_everywhere_but_the_applied_settings_and_never_kept(tmp_path: Path, name: str) -> None:
+    sources: dict[str, Any] = {
+        "environ": {f"LOCALRAG_{name.upper()}": "sesame"},
+        "flags": {name: "sesame"},
+        "toml": f'{name} = "sesame"',
+        "applied": {name: SecretStr("sesame"), "n_ctx": 99},
+    }
+    for source, given in sources.items():
+        settings = load(tmp_path, **{source: given})
+        found = settings.flat()[name]
+        assert (found.get_secret_value() if found else None) == ("sesame" if source != "applied" else None)
+        assert "sesame" not in repr(settings) + str(settings.flat()) + settings.model_dump_json()
+        (tmp_path / TOML_FILE).unlink(missing_ok=True)
+    save_applied(tmp_path / "data", {name: "sesame"})
+    assert b"sesame" not in (tmp_path / "data" / APPLIED_FILE).read_bytes()
+    assert load(tmp_path).model.n_ctx == 99
+
+
+@pytest.mark.parametrize("toml", ["{name} = 12345", "{name} = [12345]", "[documents.{name}]\nx = 12345"])
+def test_a_secret_that_cannot_be_used_is_named_and_not_shown(tmp_path: Path, toml: str) -> None:
+    for name in SECRETS:
+        with pytest.raises(SettingsError, match=name) as caught:
+            load(tmp_path, toml=toml.format(name=name))
+        assert "12345" not in str(caught.value)
+
+
+def test_every_secret_is_a_secret() -> None:
+    assert {name for name in FIELD_GROUP if "SecretStr" in str(field_info(name).annotation)} == SECRETS
 
 
 def test_settings_are_frozen_and_a_change_is_a_copy() -> None:
