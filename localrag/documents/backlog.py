@@ -12,6 +12,7 @@ from pathlib import Path
 from localrag.documents.database import Database
 from localrag.documents.ledger import now
 from localrag.documents.source import Source
+from localrag.documents.sources import printable
 from localrag.errors import StoreError
 
 
@@ -47,7 +48,10 @@ class Backlog:
                 ).lastrowid
                 db.executemany(
                     "INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    ((job, at, s.identity, s.name, _bytes(s.path), s.address, _bytes(s.stored)) for at, s in enumerate(stored)),
+                    (
+                        (job, at, s.identity, printable(s.name), _bytes(s.path), s.address, _bytes(s.stored))
+                        for at, s in enumerate(stored)
+                    ),
                 )
         except StoreError:
             self._discard(stored)

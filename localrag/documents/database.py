@@ -30,8 +30,8 @@ class Database:
             self._writer.execute("PRAGMA journal_mode = WAL")
             found = int(self._writer.execute("PRAGMA user_version").fetchone()[0])
             tables = int(self._writer.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
-            if found == version or (found == 0 and not tables):
-                self._writer.executescript(f"BEGIN; {schema} PRAGMA user_version = {version}; COMMIT;")
+            if found == 0 and not tables:
+                self._writer.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {version}; COMMIT;")
             self._reader = self._connect()
         except (sqlite3.Error, OSError) as exc:
             raise StoreError(f"The ledger {path} cannot be opened: {exc}. Check the data directory.") from exc

@@ -12,13 +12,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from localrag.documents.ledger import CollectionRecord, Ledger
 from localrag.documents.preparing import Preparer, Work
 from localrag.documents.source import Source
 from localrag.documents.sources import printable
 from localrag.documents.writing import Batch, Part, Writer
 from localrag.embeddings.base import EmbeddingModel, Vectors
-from localrag.errors import LocalRagError
+from localrag.errors import EmbeddingError, LocalRagError
 from localrag.settings import Settings
 from localrag.types import DocumentStatus
 
@@ -26,8 +28,8 @@ BATCH_CHUNKS = 64
 """Embedded together: small enough that pause and cancel act within two seconds on a slow machine."""
 BATCH_PARTS = 256
 """Documents written together at most, where they need no embedding."""
-IN_FLIGHT = 3
-"""Batches on their way: while one is written the next is embedded, and a third keeps every embedding worker busy."""
+IN_FLIGHT = 2
+"""Batches on their way: while one is written the next is embedded, so no embedding worker waits."""
 READ_AHEAD = 4
 """Documents read while earlier ones are embedded."""
 
@@ -202,7 +204,31 @@ class Ingestion:
 
     def _embed(self, batch: Batch) -> tuple[Vectors, list[Vectors]] | None:
         texts, spans = batch.texts(), batch.spans()
-        return self.model.embed_passages(texts, spans) if texts else None
+        if not texts:
+            return None
+        try:
+            return self.model.embed_passages(texts, spans)
+        except EmbeddingError:
+            if len(batch.parts) == 1:
+                raise
+        return self._embed_apart(batch)
+
+    def _embed_apart(self, batch: Batch) -> tuple[Vectors, list[Vectors]]:
+        """Document by document, after the model failed on one of them: the others go in."""
+        rows: list[Vectors] = []
+        sentences: list[Vectors] = []
+        for part in batch.parts:
+            alone = Batch([part])
+            count = part.last - part.first
+            try:
+                found, inside = self.model.embed_passages(alone.texts(), alone.spans()) if count else (None, [])
+            except EmbeddingError as exc:
+                part.work.fail(str(exc))
+                found, inside = np.zeros((count, self.model.dimension), np.float32), []
+            if found is not None:
+                rows.append(found)
+                sentences += inside or [np.empty((0, self.model.dimension), np.float32)] * count
+        return np.concatenate(rows), sentences
 
     def _write(self, vectors: Future[tuple[Vectors, list[Vectors]] | None], batch: Batch) -> list[IngestEvent]:
         try:

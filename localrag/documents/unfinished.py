@@ -28,7 +28,7 @@ class Unfinished:
         sentences: Iterable[tuple[Spans, Vectors]] = (),
     ) -> None:
         """Note chunk ids before Chroma gets them, so that a crash leaves a list of what to take out; with their sentences."""
-        rows = [(i, index_name, *pack(*found)) for i, found in zip(chunk_ids, sentences, strict=False)]
+        rows = [(i, index_name, *pack(*found)) for i, found in zip(chunk_ids, sentences, strict=False) if len(found[1])]
         with self._db.transaction() as db:
             db.executemany("INSERT OR REPLACE INTO unfinished VALUES (?, ?, 0)", [(i, collection_id) for i in chunk_ids])
             db.executemany("INSERT OR REPLACE INTO sentences VALUES (?, ?, ?, ?)", rows)
@@ -36,7 +36,7 @@ class Unfinished:
     def keep_sentences(self, chunk_ids: Sequence[str], index_name: str, sentences: Iterable[tuple[Spans, Vectors]]) -> None:
         """Keep the sentences of chunks that are in the ledger."""
         with self._db.transaction() as db:
-            rows = [(i, index_name, *pack(*found)) for i, found in zip(chunk_ids, sentences, strict=False)]
+            rows = [(i, index_name, *pack(*found)) for i, found in zip(chunk_ids, sentences, strict=False) if len(found[1])]
             db.executemany("INSERT OR REPLACE INTO sentences VALUES (?, ?, ?, ?)", rows)
 
     def left(self, collection_id: str, replaced_only: bool = False) -> list[str]:

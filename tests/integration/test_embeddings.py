@@ -268,9 +268,10 @@ def test_a_text_whose_last_token_is_taken_ends_with_the_end_token_in_every_piece
         assert end != model.eos
         for text in ("", "Paris", "word " * 2000):
             pieces = embedder.pieces(text)
-            assert all(piece[-1] == end and piece.count(end) == 1 and len(piece) <= embedder.window for piece in pieces)
-            assert [token for piece in pieces for token in piece[:-1]] == model.tokenize(text)
-        near, far = embedder.embed([embedder.pieces(text)[0] for text in ("Paris", "London")])
+            inputs = [piece.tokens for piece in pieces]
+            assert all(i[-1] == end and i.count(end) == 1 and len(i) <= embedder.window for i in inputs)
+            assert [token for tokens in inputs for token in tokens[:-1]] == model.tokenize(text)
+        (near, far), _ = embedder.embed(["Paris", "London"])
         assert np.linalg.norm(near) == pytest.approx(1.0, abs=1e-5)
         assert near @ far < 0.9999
     finally:

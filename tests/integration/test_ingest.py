@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import queue
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import zipfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from localrag.documents.ingest import IngestEvent
+from localrag.documents.ingest import Control, IngestEvent
 from localrag.documents.source import Source
+from localrag.documents.unfinished import Unfinished
+from localrag.embeddings.base import Spans, Vectors
 from localrag.embeddings.llamacpp import LlamaCppEmbeddings
 from localrag.errors import BusyError, EmbeddingError, StoreError
 from localrag.library import Library
@@ -186,32 +191,105 @@ def test_the_best_passages_come_first_and_a_budget_is_kept(library: Library, tmp
         assert bool(fitting) == (budget > 10)
 
 
-def test_cancelling_in_the_middle_leaves_nothing_half(library: Library, tmp_path: Path) -> None:
-    sources = [file(tmp_path, "drill.txt", DRILL), file(tmp_path, "long.txt", long_text(1500)), file(tmp_path, "saw.txt", SAW)]
-    embedded = 0
-
-    def stop() -> bool:
-        return embedded > 100
-
-    events: list[IngestEvent] = []
-    for event in library.ingest("default", sources, stop):
+def take_in_until(library: Library, sources: list[Source], chunks: int) -> list[IngestEvent]:
+    """All events of an ingestion that is cancelled once a document has this many chunks in."""
+    control, events = Control(), []
+    for event in library.ingest("default", sources, control):
         events.append(event)
-        embedded = event.done
+        if event.done >= chunks and event.status is None:
+            control.cancel()
+    return events
+
+
+def test_cancelling_in_the_middle_leaves_nothing_half(library: Library, tmp_path: Path) -> None:
+    sources = [file(tmp_path, "drill.txt", DRILL), file(tmp_path, "long.txt", long_text(4000)), file(tmp_path, "saw.txt", SAW)]
+    events = take_in_until(library, sources, 100)
     assert events[-1].status is None
-    assert 100 < events[-1].done < events[-1].chunks
+    assert 100 <= events[-1].done < events[-1].chunks
     assert [Path(record.source).name for record in library.documents("default")] == ["drill.txt"]
     assert counts(library) == (1, 1)
-    assert library.ledger.unfinished(library.collection("default").id) == []
+    assert Unfinished(library.ledger.db).left(library.collection("default").id) == []
+    assert library.backlog.jobs() == []
 
 
 def test_cancelling_a_replacement_keeps_the_old_version_whole(library: Library, tmp_path: Path) -> None:
     take_in(library, file(tmp_path, "a.txt", DRILL))
-    events: list[IngestEvent] = []
-    longer = file(tmp_path, "a.txt", DRILL + long_text(1500))
-    events.extend(library.ingest("default", [longer], lambda: bool(events) and events[-1].done > 100))
-    assert 100 < events[-1].done < events[-1].chunks
+    events = take_in_until(library, [file(tmp_path, "a.txt", DRILL + long_text(4000))], 100)
+    assert 100 <= events[-1].done < events[-1].chunks
     assert counts(library) == (1, 1)
     assert "31 months" in found(library, "How long is the warranty of the drill?")
+
+
+def test_a_pause_holds_the_work_and_the_rest_goes_in_after_it(library: Library, tmp_path: Path) -> None:
+    control = Control()
+    events: queue.Queue[IngestEvent | None] = queue.Queue()
+
+    def drain() -> None:
+        for event in library.ingest("default", [file(tmp_path, "long.txt", long_text(3000))], control):
+            events.put(event)
+        events.put(None)
+
+    worker = threading.Thread(target=drain)
+    worker.start()
+    while (event := events.get(timeout=60)) is None or not event.done:
+        pass
+    control.pause()
+    while not events.empty() or _grows(events):  # what was on its way still lands
+        events.get()
+    assert worker.is_alive()
+    assert control.paused
+    control.resume()
+    worker.join(120)
+    assert counts(library)[0] == counts(library)[1] == library.documents("default")[0].chunks > 100
+
+
+def _grows(events: queue.Queue[IngestEvent | None]) -> bool:
+    """Whether anything comes in the time three batches take."""
+    try:
+        events.put(events.get(timeout=6))
+    except queue.Empty:
+        return False
+    return True
+
+
+def test_the_same_content_twice_is_one_document_with_two_sources(library: Library, tmp_path: Path) -> None:
+    first, second = file(tmp_path, "a.txt", DRILL), file(tmp_path, "b.txt", DRILL)
+    assert [event.status for event in take_in(library, first, second)] == ["indexed", "unchanged"]
+    (record,) = library.documents("default")
+    assert (record.source, record.also) == (str(first.path), (str(second.path),))
+    assert counts(library) == (1, 1)
+    file(tmp_path, "a.txt", SAW)
+    assert [event.status for event in take_in(library, first)] == ["replaced"]
+    assert {record.source for record in library.documents("default")} == {str(first.path), str(second.path)}
+    assert counts(library) == (2, 2)
+
+
+def test_a_renamed_file_is_not_embedded_again(library: Library, tmp_path: Path) -> None:
+    first = file(tmp_path, "a.txt", DRILL)
+    take_in(library, first)
+    assert first.path is not None
+    moved = Source("b.txt", path=first.path.rename(tmp_path / "b.txt"))
+    (event,) = take_in(library, moved)
+    assert (event.status, event.document) == ("unchanged", str(moved.path))
+
+
+def test_the_files_of_an_archive_come_and_go_with_it(library: Library, tmp_path: Path) -> None:
+    def pack(**texts: str) -> Source:
+        path = tmp_path / "both.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, text in texts.items():
+                archive.writestr(f"docs/{name}.txt", text)
+        return Source("both.zip", path=path)
+
+    inside = str(tmp_path / "both.zip" / "docs")
+    events = take_in(library, pack(drill=DRILL, saw=SAW))
+    assert [(event.status, event.document) for event in events] == [
+        ("indexed", f"{inside}/drill.txt"),
+        ("indexed", f"{inside}/saw.txt"),
+    ]
+    assert [event.status for event in take_in(library, pack(saw=SAW, third=long_text(3)))] == ["unchanged", "indexed"]
+    assert {record.source for record in library.documents("default")} == {f"{inside}/saw.txt", f"{inside}/third.txt"}
+    assert counts(library) == (2, 2)
 
 
 def test_a_model_that_fails_in_the_middle_leaves_nothing_half(library: Library, tmp_path: Path) -> None:
@@ -223,10 +301,10 @@ def test_a_model_that_fails_in_the_middle_leaves_nothing_half(library: Library, 
         def __init__(self) -> None:
             self.name, self.identity, self.dimension = real.name, real.identity, real.dimension
 
-        def embed_texts(self, texts: list[str]) -> np.ndarray:
+        def embed_passages(self, texts: list[str], spans: Sequence[Spans]) -> tuple[Vectors, list[Vectors]]:
             if any("poison" in text for text in texts):
                 raise EmbeddingError("The model failed. Try again.")
-            return real.embed_texts(texts)
+            return real.embed_passages(texts, spans)
 
         def embed_question(self, text: str) -> np.ndarray:
             return real.embed_question(text)
@@ -247,8 +325,8 @@ def test_a_crash_leaves_nothing_that_is_found_and_is_cleaned_up_later(library: L
     # What a process that died leaves: ids announced, vectors written, no document. Nearer to the question than any text.
     ghosts = [hashlib.sha256(str(n).encode()).hexdigest()[:32] for n in range(60)]
     vector = library.embeddings().embed_question(question)
-    library.ledger.announce(record.id, ghosts)
-    library.index().put(record.id, library.embeddings(), ghosts, np.tile(vector, (60, 1)))
+    Unfinished(library.ledger.db).announce(record.id, ghosts)
+    library.index().put(record.index_name, library.embeddings(), ghosts, np.tile(vector, (60, 1)))
     assert library.index().count(record.index_name) == 61
     result = library.search("default", question, k=4)
     assert [Path(hit.document).name for hit in result.evidence] == ["drill.txt"]

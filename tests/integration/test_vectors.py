@@ -46,61 +46,61 @@ def index(tmp_path: Path) -> VectorIndex:
 def test_the_space_is_cosine_and_a_score_is_the_similarity(index: VectorIndex) -> None:
     vectors = np.array([[1, 0], [0, 1], [-1, 0], [3, 4]], np.float32)
     model = Named(dimension=2)
-    index.put("c", model, ["same", "across", "opposite", "longer"], vectors)
-    assert index.collection("c", model).configuration_json["hnsw"]["space"] == "cosine"
-    found = index.nearest("c", model, np.array([1, 0], np.float32), 4)
+    index.put("shelf", model, ["same", "across", "opposite", "longer"], vectors)
+    assert index.collection("shelf", model).configuration_json["hnsw"]["space"] == "cosine"
+    found = index.nearest("shelf", model, np.array([1, 0], np.float32), 4)
     assert [name for name, _ in found] == ["same", "longer", "across", "opposite"]
     np.testing.assert_allclose([score for _, score in found], [1.0, 0.6, 0.0, -1.0], atol=1e-5)
 
 
 def test_asking_for_more_than_there_is_gives_what_there_is(index: VectorIndex) -> None:
-    index.put("c", ONE, ["a", "b"], rows(2))
-    assert len(index.nearest("c", ONE, rows(1)[0], 50)) == 2
+    index.put("shelf", ONE, ["a", "b"], rows(2))
+    assert len(index.nearest("shelf", ONE, rows(1)[0], 50)) == 2
 
 
 @pytest.mark.parametrize("other", [Named("gguf:two", 8, "Two"), Named("gguf:one", 16, "One"), FakeEmbeddings()])
 def test_vectors_of_another_model_are_refused_with_both_names(index: VectorIndex, other: EmbeddingModel) -> None:
-    index.put("c", ONE, ["a"], rows(1))
+    index.put("shelf", ONE, ["a"], rows(1))
     vector = rows(1, other.dimension)
-    for attempt in (lambda: index.put("c", other, ["b"], vector), lambda: index.nearest("c", other, vector[0], 1)):
+    for attempt in (lambda: index.put("shelf", other, ["b"], vector), lambda: index.nearest("shelf", other, vector[0], 1)):
         with pytest.raises(StoreError, match=rf"embedding model One, the settings name {other.name}"):
             attempt()
-    assert index.count("c") == 1
+    assert index.count("shelf") == 1
 
 
 def test_another_model_is_refused_after_a_restart_too(index: VectorIndex, tmp_path: Path) -> None:
-    index.put("c", ONE, ["a"], rows(1))
+    index.put("shelf", ONE, ["a"], rows(1))
     again = VectorIndex(tmp_path / "chroma")
-    assert again.nearest("c", ONE, rows(1)[0], 1)[0][0] == "a"
+    assert again.nearest("shelf", ONE, rows(1)[0], 1)[0][0] == "a"
     with pytest.raises(StoreError, match="Switch back"):
-        again.collection("c", Named("gguf:two", 8, "Two"))
+        again.collection("shelf", Named("gguf:two", 8, "Two"))
 
 
 def test_a_collection_in_another_space_is_refused(index: VectorIndex, tmp_path: Path) -> None:
     metadata = {"embedding": ONE.identity, "embedding_name": ONE.name, "dimension": ONE.dimension}
     configuration = {"hnsw": {"space": "l2"}}
-    index.client.create_collection("c-c", configuration=configuration, metadata=metadata, embedding_function=None)  # type: ignore[arg-type]
+    index.client.create_collection("shelf", configuration=configuration, metadata=metadata, embedding_function=None)  # type: ignore[arg-type]
     with pytest.raises(StoreError, match="l2, not cosine"):
-        index.collection("c", ONE)
+        index.collection("shelf", ONE)
 
 
 def test_more_vectors_than_chroma_takes_at_once_go_in(index: VectorIndex) -> None:
     count = int(index.client.get_max_batch_size()) + 700
     assert count > 6000
     names, vectors = [f"c{n}" for n in range(count)], rows(count)
-    index.put("c", ONE, names, vectors)
-    assert index.count("c") == count
-    assert index.nearest("c", ONE, vectors[count - 1], 1)[0] == (f"c{count - 1}", pytest.approx(1.0, abs=1e-4))
-    index.remove("c", names[:-1])
-    assert index.count("c") == 1
+    index.put("shelf", ONE, names, vectors)
+    assert index.count("shelf") == count
+    assert index.nearest("shelf", ONE, vectors[count - 1], 1)[0] == (f"c{count - 1}", pytest.approx(1.0, abs=1e-4))
+    index.remove("shelf", names[:-1])
+    assert index.count("shelf") == 1
 
 
 def test_writing_an_id_again_replaces_its_vector(index: VectorIndex) -> None:
     vectors = rows(2)
-    index.put("c", ONE, ["a"], vectors[:1])
-    index.put("c", ONE, ["a"], vectors[1:])
-    assert index.count("c") == 1
-    assert index.nearest("c", ONE, vectors[1], 1)[0][1] == pytest.approx(1.0, abs=1e-5)
+    index.put("shelf", ONE, ["a"], vectors[:1])
+    index.put("shelf", ONE, ["a"], vectors[1:])
+    assert index.count("shelf") == 1
+    assert index.nearest("shelf", ONE, vectors[1], 1)[0][1] == pytest.approx(1.0, abs=1e-5)
 
 
 def test_collections_are_apart_and_dropping_one_leaves_the_other(index: VectorIndex) -> None:
@@ -115,9 +115,9 @@ def test_collections_are_apart_and_dropping_one_leaves_the_other(index: VectorIn
 
 def test_removing_what_is_not_there_is_no_error(index: VectorIndex) -> None:
     index.remove("nowhere", ["x"])
-    index.put("c", ONE, ["a"], rows(1))
-    index.remove("c", ["x", "y"])
-    assert (index.count("c"), index.count("nowhere")) == (1, 0)
+    index.put("shelf", ONE, ["a"], rows(1))
+    index.remove("shelf", ["x", "y"])
+    assert (index.count("shelf"), index.count("nowhere")) == (1, 0)
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:

@@ -142,6 +142,7 @@ def test_only_one_file_imports_chromadb() -> None:
 
 def test_sql_is_spoken_in_few_places() -> None:
     allowed = {
+        "localrag/documents/database.py",
         "localrag/documents/ledger.py",
         "localrag/chat/store.py",
         "localrag/retrieval/lexical.py",
@@ -183,6 +184,7 @@ def test_the_environment_is_read_in_one_place() -> None:
         "commands/serve.py",  # hands it on to the app
         "privacy.py",  # switches telemetry off; reads no setting
         "models/llama_library.py",  # tells OpenMP how to wait; reads no setting
+        "documents/reading.py",  # hands it on to the reading process
     }
     assert found <= allowed
     assert not any(reads(path) for path in page_files())
