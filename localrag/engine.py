@@ -6,7 +6,6 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -15,11 +14,10 @@ from localrag.chat.answering import Answering, warm_up
 from localrag.chat.follow_up import standalone
 from localrag.chat.jobs import AnswerJob, AnswerView
 from localrag.chat.store import ConversationStore
-from localrag.documents.jobs import IngestJob
 from localrag.documents.ledger import now
-from localrag.documents.source import Source
 from localrag.documents.sources import printable
 from localrag.errors import BusyError, LocalRagError, ModelFileError, PromptError
+from localrag.intake import Intake
 from localrag.library import Library
 from localrag.llms.base import LoadedModel
 from localrag.llms.registry import check_model
@@ -46,13 +44,12 @@ class Engine:
         """
         self.settings = settings
         self.library = Library(settings)
+        self.intake = Intake(self.library)
         self.store = ConversationStore(settings.data_dir / "conversations.sqlite")
         self._worker = ModelWorker()
         self._lock = threading.RLock()
         self._answers: dict[str, AnswerJob] = {}
         self._running: AnswerJob | None = None
-        self._ingests: list[IngestJob] = []
-        self._ingest_thread = ThreadPoolExecutor(1, "ingest")
 
     # Model
 
@@ -245,34 +242,9 @@ class Engine:
         self.stop(conversation_id)
         self.store.delete(conversation_id)
 
-    # Documents
-
-    def start_ingest(self, collection: str, sources: Sequence[Source]) -> IngestJob:
-        """Take documents in, in the background, after those that were asked for before.
-
-        Raises:
-            BusyError: another process is writing.
-        """
-        self.library.claim_writing()
-        chosen = list(sources)
-        job = IngestJob(collection, len(chosen), lambda control: self.library.ingest(collection, chosen, control))
-        with self._lock:
-            self._ingests = [*[other for other in self._ingests if not other.finished], job]
-        self._ingest_thread.submit(job.drain)
-        return job
-
-    @property
-    def ingest_jobs(self) -> list[IngestJob]:
-        """Ingestions that are not finished, in order; when there is none, the last finished one."""
-        with self._lock:
-            running = [job for job in self._ingests if not job.finished]
-            return running or self._ingests[-1:]
-
     def close(self) -> None:
         """Stop everything and free the memory."""
-        for job in self._ingests:
-            job.cancel()
-        self._ingest_thread.shutdown()
+        self.intake.close()
         self._worker.close()
         self.library.close()
         self.store.close()
@@ -283,6 +255,7 @@ def open_engine(settings: Settings) -> Engine:
     engine = Engine(settings)
     with suppress(BusyError):  # another process writes: reading works, and a write says so
         engine.library.claim_writing()
+        engine.intake.go_on()
     with suppress(ModelFileError):  # no starter model yet: the Model page says what to do
         engine.start_model()
     threading.Thread(target=engine.warm_up, name="warm-up", daemon=True).start()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -127,12 +129,18 @@ class Library:
         self.ledger.delete_collection(record.id)
         self.index().drop(record.index_name)
 
+    def note_job(self, collection: str, sources: Sequence[Source]) -> BacklogJob:
+        """Note in the backlog what is to go into a collection, which is made when missing.
+
+        Raises:
+            BusyError, StoreError: it cannot be; nothing was noted.
+        """
+        record = self.create_collection(collection)
+        number, stored = self.backlog.add(record.id, list(sources))
+        return BacklogJob(number, record.name, len(stored), False, tuple(stored))
+
     def ingest(
-        self,
-        collection: str,
-        sources: Sequence[Source],
-        control: Control | None = None,
-        job: BacklogJob | None = None,
+        self, collection: str, sources: Sequence[Source], control: Control | None = None, job: BacklogJob | None = None
     ) -> Iterator[IngestEvent]:
         """Take documents in, one event after the other; the collection is made when missing.
 
@@ -144,22 +152,52 @@ class Library:
         if index.count(record.index_name) < record.chunks:  # vectors were lost: what has not changed is not read again
             for _ in rebuild(record, self.ledger, index, model, record.index_name, control):
                 pass
-        number, stored = (job.id, job.sources) if job else self.backlog.add(record.id, list(sources))
-        writer = Writer(
+        noted = job or self.note_job(collection, sources)
+        writer = self._writer(record)
+        finished = partial(self.backlog.finish, noted.id)
+        try:
+            yield from Ingestion(record, self.ledger, model, self.settings, writer, control, finished).run(noted.sources)
+        except Exception:
+            self.backlog.finish(noted.id)  # it would fail again at every start
+            raise
+        if not control.goes_on_later:
+            self.backlog.finish(noted.id)
+
+    def _writer(self, record: CollectionRecord) -> Writer:
+        model, index = self.embeddings(), self.index()
+        return Writer(
             record,
             self.ledger,
             self.settings.documents,
             lambda ids, vectors: index.put(record.index_name, model, ids, vectors),
             lambda ids: index.remove(record.index_name, ids),
         )
-        finished = partial(self.backlog.finish, number)
-        try:
-            yield from Ingestion(record, self.ledger, model, self.settings, writer, control, finished).run(stored)
-        except Exception:
-            self.backlog.finish(number)  # it would fail again at every start
-            raise
-        if not control.goes_on_later:
-            self.backlog.finish(number)
+
+    def rebuild(self, collection: str, control: Control | None = None) -> Iterator[tuple[int, int]]:
+        """Embed a collection anew with the settings' model into a new index, from the ledger, then use that one instead.
+
+        Yields chunks (done, in all). What was interrupted goes on where it was; until the end the old index is searched.
+        Raises:
+            BusyError, EmbeddingError, StoreError: it cannot be; the collection is as it was.
+        """
+        record = self.collection(collection)
+        self.claim_writing()
+        model, index, control = self.embeddings(), self.index(), control or Control()
+        name = self.ledger.begin_rebuild(record.id, model.identity)
+        yield from rebuild(record, self.ledger, index, model, name, control)
+        if control.cancelled:
+            return
+        self.ledger.switch_index(record.id, name, model.identity, model.name, model.dimension)
+        index.drop(record.index_name)
+
+    def rebuild_events(self, collection: str, control: Control) -> Iterator[IngestEvent]:
+        """`rebuild` as events of one document that stands for the collection."""
+        started, done, total = time.perf_counter(), 0, self.collection(collection).chunks
+        event = IngestEvent(collection, collection, collection, None, 0, total)
+        for done, total in self.rebuild(collection, control):
+            yield replace(event, done=done, chunks=total)
+        if not control.cancelled:
+            yield replace(event, status="replaced", done=done, chunks=total, seconds=time.perf_counter() - started)
 
     def documents(self, collection: str) -> list[DocumentRecord]:
         """The documents of a collection, newest first."""

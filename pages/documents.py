@@ -40,7 +40,7 @@ with show_errors():
 
     known = engine.library.ledger.collection(collection)
     records = engine.library.documents(collection) if known else []
-    if not records and any(not job.finished for job in engine.ingest_jobs):
+    if not records and any(not job.finished for job in engine.intake.jobs):
         st.caption("The table appears when the documents are in.")
     elif not records:
         st.caption(

@@ -78,6 +78,16 @@ class CollectionLedger:
         with self.db.transaction() as db:
             db.execute("UPDATE collections SET name = ? WHERE id = ?", (name, collection_id))
 
+    def begin_rebuild(self, collection_id: str, embedding: str) -> str:
+        """The name of the index a collection is embedded anew into; one for the same model that was broken off goes on."""
+        rows = self.db.rows("SELECT index_name, embedding FROM rebuilds WHERE collection_id = ?", (collection_id,))
+        if rows and rows[0]["embedding"] == embedding:
+            return str(rows[0]["index_name"])
+        name = f"c-{uuid.uuid4().hex}"
+        with self.db.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO rebuilds VALUES (?, ?, ?)", (collection_id, name, embedding))
+        return name
+
     def switch_index(self, collection_id: str, index_name: str, embedding: str, embedding_name: str, dimension: int) -> None:
         """From now on a collection's vectors are those of another index; the sentences of the one before are forgotten."""
         with self.db.transaction() as db:
@@ -90,6 +100,7 @@ class CollectionLedger:
                 "UPDATE collections SET index_name = ?, embedding = ?, embedding_name = ?, dimension = ? WHERE id = ?",
                 (index_name, embedding, embedding_name, dimension, collection_id),
             )
+            db.execute("DELETE FROM rebuilds WHERE collection_id = ?", (collection_id,))
 
     def delete_collection(self, collection_id: str) -> None:
         """Forget a collection with all its documents."""

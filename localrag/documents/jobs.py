@@ -51,8 +51,14 @@ class IngestView:
 class IngestJob:
     """A generator of events, drained on a thread of the engine. Every method may be called from any thread."""
 
-    def __init__(self, collection: str, total: int, run: Callable[[Control], Iterator[IngestEvent]]) -> None:
-        """`run` gets what tells it to stop or wait, and yields events; nothing starts before `drain`."""
+    def __init__(
+        self, collection: str, total: int, run: Callable[[Control], Iterator[IngestEvent]], number: int | None = None
+    ) -> None:
+        """`run` gets what tells it to stop or wait, and yields events; nothing starts before `drain`.
+
+        `number` is the job's in the backlog, where it is in it.
+        """
+        self.number = number
         self.collection, self._total, self._run = collection, total, run
         self._events: dict[str, IngestEvent] = {}
         self.control = Control()

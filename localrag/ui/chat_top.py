@@ -54,7 +54,7 @@ def welcome(engine: Engine, collection: str) -> str | None:
     """What stands where no question was asked yet; returns a question that was clicked."""
     st.title("Ask your documents", anchor=False)
     st.caption("The passages that answer come first, then the answer, every sentence marked with where it comes from.")
-    if engine.ingest_jobs:
+    if engine.intake.jobs:
         ingest_strip(engine)
     asked = None
     if collection == GUIDE_COLLECTION:

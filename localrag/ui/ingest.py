@@ -34,7 +34,7 @@ def start_uploads(engine: Engine, collection: str, files: Sequence[UploadedFile]
         name = Path(file.name).name or "unnamed"
         seen[name] += 1  # two files of one name in one upload are two documents
         sources.append(Source(name if seen[name] == 1 else f"{name} ({seen[name]})", data=file.getvalue()))
-    engine.start_ingest(collection, sources)
+    engine.intake.start(collection, sources)
 
 
 def start_place(engine: Engine, collection: str, place: str) -> int:
@@ -44,13 +44,13 @@ def start_place(engine: Engine, collection: str, place: str) -> int:
         DocumentError: there is nothing at that place.
     """
     sources = sources_at(place)
-    engine.start_ingest(collection, sources)
+    engine.intake.start(collection, sources)
     return len(sources)
 
 
 def ingest_strip(engine: Engine) -> None:
     """Draw running ingestions, refreshed by itself, and the outcome of the last one."""
-    jobs = engine.ingest_jobs
+    jobs = engine.intake.jobs
     if any(not job.finished for job in jobs):
         _running(engine)
     elif jobs:
@@ -62,7 +62,7 @@ def ingest_strip(engine: Engine) -> None:
 
 @st.fragment(run_every=POLL_S)
 def _running(engine: Engine) -> None:
-    views = [(job, job.snapshot()) for job in engine.ingest_jobs if not job.finished]
+    views = [(job, job.snapshot()) for job in engine.intake.jobs if not job.finished]
     if not views:
         st.rerun()
     for number, (job, view) in enumerate(views):

@@ -22,7 +22,7 @@ QUESTION = "How long is the warranty of the Kestrel drill?"
 
 def fill(engine: Engine, folder: Path, text: str = DRILL) -> None:
     (folder / "drill.txt").write_text(text)
-    job = engine.start_ingest("default", [Source("drill.txt", path=folder / "drill.txt")])
+    job = engine.intake.start("default", [Source("drill.txt", path=folder / "drill.txt")])
     assert job.wait(WAIT_S)
     assert job.snapshot().error == ""
 
@@ -340,7 +340,7 @@ def test_several_ingestions_run_one_after_the_other(engine: Engine, tmp_path: Pa
     for number in range(3):
         path = tmp_path / f"{number}.txt"
         path.write_text(f"Document {number} about harbours.")
-        jobs.append(engine.start_ingest(f"collection {number}", [Source(path.name, path=path)]))
+        jobs.append(engine.intake.start(f"collection {number}", [Source(path.name, path=path)]))
     assert all(job.wait(WAIT_S) for job in jobs)
     assert [(job.snapshot().done, job.snapshot().total, job.snapshot().error) for job in jobs] == [(1, 1, "")] * 3
     assert {record.name for record in engine.library.collections()} >= {f"collection {number}" for number in range(3)}

@@ -36,7 +36,7 @@ def engine(app: AppTest) -> Engine:
     engine = get_engine()
     engine.start_model(wait=True)
     text = "The kettle boils at 100 degrees. The tea needs four minutes."
-    job = engine.start_ingest("default", [Source("tea.txt", data=text.encode())])
+    job = engine.intake.start("default", [Source("tea.txt", data=text.encode())])
     assert job.wait(WAIT_S)
     return engine
 
@@ -108,7 +108,7 @@ def test_an_unknown_conversation_in_the_address_is_no_error(app: AppTest) -> Non
 
 def test_markup_in_a_question_and_a_document_is_shown_as_text(app: AppTest, engine: Engine) -> None:
     hostile = "<script>alert(1)</script> ![x](http://tracker.invalid/p.png) **bold**"
-    engine.start_ingest("default", [Source("bad.txt", data=f"Tea {hostile} tea.".encode())]).wait(WAIT_S)
+    engine.intake.start("default", [Source("bad.txt", data=f"Tea {hostile} tea.".encode())]).wait(WAIT_S)
     app.run()
     app.chat_input[0].set_value(f"Tea {hostile}").run()
     assert not app.exception

@@ -18,6 +18,7 @@ LAYERS = (
     {"models", "embeddings", "llms", "documents", "retrieval", "prompts"},
     {"chat", "evaluation"},
     {"library"},
+    {"intake"},
     {"engine"},
     {"commands", "ui"},
     {"__main__"},

@@ -1,0 +1,104 @@
+"""The queue of what is done to documents in the background: one job after the other, each outliving page, tab and restart."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from localrag.documents.backlog import BacklogJob
+from localrag.documents.ingest import Control, IngestEvent
+from localrag.documents.jobs import IngestJob
+from localrag.documents.source import Source
+from localrag.errors import LocalRagError
+from localrag.library import Library
+
+
+class Intake:
+    """Every method may be called from any thread."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._lock = threading.RLock()
+        self._jobs: list[IngestJob] = []
+        self._thread = ThreadPoolExecutor(1, "ingest")
+
+    def start(self, collection: str, sources: Sequence[Source]) -> IngestJob:
+        """Take documents in, after what was asked for before.
+
+        From here on a restart does not lose them: they are in the backlog, uploaded bytes on disk.
+        Raises:
+            BusyError: another process is writing.
+            StoreError: the collection cannot be made, or there is no room; nothing was begun.
+        """
+        self._library.claim_writing()
+        return self._start(self._library.note_job(collection, sources))
+
+    def _start(self, noted: BacklogJob) -> IngestJob:
+        job = IngestJob(
+            noted.collection,
+            len(noted.sources),
+            lambda control: self._library.ingest(noted.collection, noted.sources, control, noted),
+            noted.id,
+        )
+        if noted.paused:
+            job.control.pause()
+        return self._add(job)
+
+    def rebuild(self, collection: str) -> IngestJob:
+        """Embed a collection anew with the settings' model, from the ledger; it is searched as it was until that is done.
+
+        Raises:
+            BusyError: another process is writing.
+            StoreError: there is no such collection.
+        """
+        self._library.claim_writing()
+        record = self._library.collection(collection)
+
+        def run(control: Control) -> Iterator[IngestEvent]:
+            return self._library.rebuild_events(record.name, control)
+
+        return self._add(IngestJob(record.name, 1, run))
+
+    def run(self, collection: str, total: int, work: Callable[[Control], Iterator[IngestEvent]]) -> IngestJob:
+        """Any other work on documents that yields events."""
+        self._library.claim_writing()
+        return self._add(IngestJob(collection, total, work))
+
+    def _add(self, job: IngestJob) -> IngestJob:
+        with self._lock:
+            self._jobs = [*[other for other in self._jobs if not other.finished], job]
+        self._thread.submit(job.drain)
+        return job
+
+    def go_on(self) -> list[IngestJob]:
+        """Take up what a crash, a stop or a pause left; needs the right to write."""
+        with suppress(LocalRagError):  # whatever is wrong is said where it is needed
+            self._library.backlog.sweep()
+            return [self._start(noted) for noted in self._library.backlog.jobs()]
+        return []
+
+    def pause(self, job: IngestJob, paused: bool) -> None:
+        """Let a job wait, or go on; it also waits after a restart."""
+        if job.number is not None:
+            with suppress(LocalRagError):  # the disk is full: it waits all the same, until a restart
+                self._library.backlog.pause(job.number, paused)
+        if paused:
+            job.control.pause()
+        else:
+            job.control.resume()
+
+    @property
+    def jobs(self) -> list[IngestJob]:
+        """Jobs that are not finished, in order; when there is none, the last finished one."""
+        with self._lock:
+            running = [job for job in self._jobs if not job.finished]
+            return running or self._jobs[-1:]
+
+    def close(self) -> None:
+        """Stop; what is left goes on after a restart."""
+        with self._lock:
+            for job in self._jobs:
+                job.control.cancel(goes_on_later=True)
+        self._thread.shutdown()
