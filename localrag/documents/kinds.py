@@ -38,7 +38,6 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
 )
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _ZIP_MEMBERS: tuple[tuple[bytes, str], ...] = (
-    (b"application/epub+zip", "an EPUB book"),
     (b"application/vnd.oasis.opendocument", "an OpenDocument file"),
     (b"application/hwp+zip", "an HWPX document"),
     (b"word/document", "a Word document (DOCX)"),
@@ -58,10 +57,7 @@ _RIFF = {b"WAVE": "a WAV recording", b"AVI ": "an AVI video", b"WEBP": "a WebP i
 
 
 def unreadable_kind(data: bytes) -> str:
-    """What the bytes are, such as "a PDF", when no reader takes that kind; "" when they may be text."""
-    head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n\0")
-    if head.startswith(b"%PDF-") or (b"%PDF-" in data[:1024] and b"%%EOF" in data and b" obj" in data):
-        return "a PDF"
+    """What the bytes are, such as "a PNG image", when no reader takes that kind; "" when they may be text."""
     if data.startswith(_ZIP):
         return next((kind for member, kind in _ZIP_MEMBERS if member in data), "a ZIP archive")
     if data.startswith(_OLE):
