@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from localrag.documents import html_reader, markdown_reader, text_reader
+from localrag.documents import (
+    code_reader,
+    csv_reader,
+    docx_reader,
+    html_reader,
+    markdown_reader,
+    pptx_reader,
+    text_reader,
+    xlsx_reader,
+)
 from localrag.documents.kinds import unreadable_kind
 from localrag.documents.raw import RawDocument
 from localrag.errors import DocumentError
@@ -27,12 +36,13 @@ class Reader(Protocol):
         """The document's text and marks; DocumentError when it is damaged."""
 
 
-# The first that recognises the content reads it, so plain text stands last.
-READERS: tuple[Reader, ...] = (html_reader, markdown_reader, text_reader)
+# The first that recognises the content reads it. Those of binary formats never look at the text; plain text stands last.
+BINARY_READERS: tuple[Reader, ...] = (docx_reader, pptx_reader, xlsx_reader)
+TEXT_READERS: tuple[Reader, ...] = (html_reader, markdown_reader, code_reader, csv_reader, text_reader)
 
 
 def read_document(data: bytes, name: str, settings: DocumentSettings, declared_type: str = "") -> ParsedDocument:
-    """Read a document: HTML, Markdown or plain text, told apart by content; the name only hints at Markdown or text.
+    """Read a document, told apart by its content; the name only hints at which kind of text it is.
 
     `name` is a file name, path or address. `declared_type` is what the carrier says, such as "text/html; charset=euc-kr".
     A document without any text is no error: ask `raw.has_text`.
@@ -44,10 +54,8 @@ def read_document(data: bytes, name: str, settings: DocumentSettings, declared_t
             f"{name} has {len(data) / BYTES_PER_MB:.1f} MB, more than the {settings.max_document_mb} MB that are read. "
             "Raise max_document_mb or split the file."
         )
-    if kind := unreadable_kind(data):
-        raise DocumentError(
-            f"{name} is {kind}, which this version does not read yet. Save it as text, Markdown or HTML and add it again."
-        )
     raw = RawDocument(data, name, declared_type)
-    reader = next(reader for reader in READERS if reader.recognises(raw))
-    return reader.read(raw)
+    reader = next((reader for reader in BINARY_READERS if reader.recognises(raw)), None)
+    if reader is None and (kind := unreadable_kind(data, raw.suffix)):
+        raise DocumentError(f"{name} is {kind.name}, so it cannot be read. {kind.advice}")
+    return (reader or next(reader for reader in TEXT_READERS if reader.recognises(raw))).read(raw)
