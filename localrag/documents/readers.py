@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import Protocol
 
 from localrag.documents import (
+    code_reader,
+    csv_reader,
+    docx_reader,
     eml_reader,
     epub_reader,
     html_reader,
     json_reader,
     markdown_reader,
     pdf_reader,
+    pptx_reader,
     text_reader,
+    xlsx_reader,
 )
 from localrag.documents.kinds import unreadable_kind
 from localrag.documents.raw import RawDocument
@@ -36,8 +41,16 @@ class Reader(Protocol):
 
 
 # The first that recognises the content reads it. Those of binary formats never look at the text; plain text stands last.
-BINARY_READERS: tuple[Reader, ...] = (pdf_reader, epub_reader)
-TEXT_READERS: tuple[Reader, ...] = (eml_reader, json_reader, html_reader, markdown_reader, text_reader)
+BINARY_READERS: tuple[Reader, ...] = (pdf_reader, epub_reader, docx_reader, pptx_reader, xlsx_reader)
+TEXT_READERS: tuple[Reader, ...] = (
+    eml_reader,
+    json_reader,
+    html_reader,
+    markdown_reader,
+    code_reader,
+    csv_reader,
+    text_reader,
+)
 
 
 def read_document(data: bytes, name: str, settings: DocumentSettings, declared_type: str = "") -> ParsedDocument:
@@ -55,8 +68,6 @@ def read_document(data: bytes, name: str, settings: DocumentSettings, declared_t
         )
     raw = RawDocument(data, name, declared_type)
     reader = next((reader for reader in BINARY_READERS if reader.recognises(raw)), None)
-    if reader is None and (kind := unreadable_kind(data)):
-        raise DocumentError(
-            f"{name} is {kind}, which this version does not read yet. Save it as PDF, text, Markdown or HTML and add it again."
-        )
+    if reader is None and (kind := unreadable_kind(data, raw.suffix)):
+        raise DocumentError(f"{name} is {kind.name}, so it cannot be read. {kind.advice}")
     return (reader or next(reader for reader in TEXT_READERS if reader.recognises(raw))).read(raw)
