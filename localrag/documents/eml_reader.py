@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from email import message_from_bytes
+from email.policy import Compat32
 
-from localrag.documents.mail_text import MailWriter
+from localrag.documents.mail_text import HEADER_CHARS, MailWriter
 from localrag.documents.raw import RawDocument, short_title
 from localrag.errors import DocumentError
 from localrag.types import ParsedDocument
@@ -24,6 +25,14 @@ _QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
 
 
+class _ShortHeaders(Compat32):
+    """Header fields are cut: the parser takes quadratic time for a field of many parameters."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(sourcelines)
+        return name, value[:HEADER_CHARS]
+
+
 def recognises(raw: RawDocument) -> bool:
     """By header fields from the first line on: only fields up to the first blank line, two or more known from mail."""
     if _is_wide(raw):
@@ -35,8 +44,6 @@ def recognises(raw: RawDocument) -> bool:
         head = head[unix_from.end() :]
     blank = _BLANK.search(head)
     lines = (head[: blank.start()] if blank else head).splitlines()
-    if blank is None and len(head) >= _HEAD_BYTES // 2:
-        lines = lines[:-1]
     fields = [_FIELD.match(line) for line in lines if not line.startswith((" ", "\t"))]
     names = {field[1].lower() for field in fields if field}
     if len(names & (_SURE | _LIKELY)) < 2 or not names & _SURE:
@@ -55,7 +62,7 @@ def read(raw: RawDocument) -> ParsedDocument:
     messages = _messages(data)
     for source in messages:
         try:
-            writer.message(message_from_bytes(source))
+            writer.message(message_from_bytes(source, policy=_ShortHeaders()))
         except RecursionError as exc:
             raise DocumentError(f"{raw.name} nests its parts too deeply to be read. Save the mail's text as a file.") from exc
     text = writer.text()

@@ -19,7 +19,7 @@ _SHOWN = ("Subject", "From", "To", "Cc", "Date")
 _NO_SUBJECT = "(no subject)"
 # Nested mail and multiparts; forwarded forwards stay far below.
 MAX_DEPTH = 40
-_HEADER_CHARS = 20_000
+HEADER_CHARS = 20_000
 # Seven-bit character sets: their bytes are valid ASCII too, so only the declaration tells.
 _SHIFTED = ("iso-2022", "csiso2022", "hz", "utf-7")
 _TEXT_TYPES = frozenset({"application/json", "application/xml", "application/x-yaml", "application/yaml"})
@@ -150,7 +150,7 @@ def header(message: Message, name: str) -> str:
 
 
 def _readable(value: str) -> str:
-    value = " ".join(_unescaped(value[:_HEADER_CHARS]).split())
+    value = " ".join(_unescaped(value[:HEADER_CHARS]).split())
     if "=?" not in value:
         return clean_text(value)
     try:

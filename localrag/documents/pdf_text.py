@@ -6,16 +6,21 @@ like a table row, a list item or a heading keeps its line. Wider line steps, oth
 
 from __future__ import annotations
 
+import math
 import re
-from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
+from localrag.documents.pdf_hyphens import join_words
+from localrag.documents.pdf_margins import Edges, arrange, edges
 from localrag.documents.pdf_page import HYPHEN, PageLine
 
 _LINE, _PARAGRAPH = "\n", "\n\n"
+_RUNS_ON = frozenset({"", " ", HYPHEN})
+# Running headers are looked for on the two pages before, as left and right ones may differ, and on the next.
+_NEAR_PAGES = 2
 # Lengths in heights of the line: what counts as indented, and how much two sizes may differ and be the same font.
 _INDENT = 0.7
 _SIZES = 1.18
@@ -25,14 +30,12 @@ _STEP = 1.3
 _SPACED = 1.3
 _ENDED = re.compile("[.!?…‽؟۔।。！？:：;]['\"”’»›)\\]}」』】》）]*(?:\\[?\\d{1,3}\\]?)?\\Z")
 _ITEM = re.compile(r"(?:[•‣◦▪▫■□●○–—·*-]|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]|§{1,2}|\d+(?:\.\d+)+\.?)[ \t]|[•‣◦▪■●○※]")
+# Others may be a number or a word of the text that happens to begin a line.
+_SURE_ITEM = re.compile(r"[^\w(]|\d+(?:\.\d+){2}")
 _LEADERS = re.compile(r"\.{4,}|(?:\. ){4,}|…{2,}")
 _NUMBER = re.compile(r"[-+(]?[$€£₩¥]?\d[\d.,:%/)-]*\Z")
 # Chinese and Japanese are written without spaces; Korean is not.
 _UNSPACED = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff01-\uff60\u3000-\u30ff]")
-_WORD = re.compile(rf"(?<![\w{HYPHEN}-])[^\W\d_]+(?:-[^\W\d_]+)*(?![\w{HYPHEN}])")
-_BROKEN = re.compile(rf"([^\W_]*){HYPHEN}([^\W_]*)")
-_PART_CHARS, _LINK_CHARS = 4, 3
-_PREFIXES = frozenset({"high", "low", "self", "well", "cross", "long", "short", "large", "small", "ex"})
 # Shorter lines are titles, labels and verses: not joined unless the next begins with a small letter.
 _PROSE_CHARS = 20
 # Rows of a table may stand further apart than lines of text.
@@ -51,43 +54,82 @@ class _Placed(NamedTuple):
 
 
 class TextOfPages:
-    """Text of pages added in order, and where in it each page begins."""
+    """Text of pages added in order, and where in it each page begins. A page is written when the next one is known."""
 
     def __init__(self) -> None:
-        self._parts: list[str] = []
         self.length = 0
-        self.starts: list[tuple[int, int]] = []
         # The first page's text in reading order, for a title; without what stands in its margin.
         self.first_lines: list[str] = []
+        self._parts: list[str] = []
+        self._starts: list[tuple[int, int]] = []
+        self._held: tuple[int, Sequence[PageLine]] | None = None
+        self._edges: list[Edges] = []
+        # What runs along the pages and waits for the end of a paragraph.
+        self._aside: list[PageLine] = []
         self._last: _Placed | None = None
         self._is_first_line = True
 
     def add(self, number: int, lines: Sequence[PageLine]) -> None:
-        """Add page `number` (from 1). Text set at another angle than most, as in a margin, stands apart from the rest."""
-        angles = Counter[int]()
-        for line in lines:
-            angles[line.angle] += len(line.text)
-        main = max(angles, key=lambda angle: angles[angle], default=0)
-        if not self.starts:
-            self.first_lines = [line.text for line in lines if line.angle == main][:_TITLE_LINES]
-        turned = [line for line in lines if line.angle != main]
-        groups = [turned] if turned and not self.starts else []
-        groups.append([line for line in lines if line.angle == main])
-        groups += [turned] if turned and self.starts else []
-        began = False
-        for group in groups:
-            for placed in _placed(group):
-                border = self._border(placed)
-                if border == HYPHEN:
-                    self._parts[-1] = self._parts[-1][:-1]
-                    self.length -= 1
-                self._write(border)
-                if not began:
-                    self.starts.append((self.length, number))
-                    began = True
-                self._write(placed.line.text)
-                self._is_first_line = border in (_LINE, _PARAGRAPH)
-                self._last = placed
+        """Add page `number` (from 1), which has lines."""
+        following = edges(number, lines)
+        self._write_page([following])
+        self._held = number, lines
+        self._edges = [*self._edges, following][-_NEAR_PAGES - 1 :]
+
+    def finish(self) -> tuple[str, list[tuple[int, int]]]:
+        """The text with words put together that a line end parted, and (offset, page number) of every page."""
+        self._write_page([])
+        self._write_aside()
+        return join_words("".join(self._parts), self._starts)
+
+    def _write_page(self, following: Sequence[Edges]) -> None:
+        if self._held is None:
+            return
+        number, lines = self._held
+        parts = arrange(number, lines, [*self._edges[:-1], *following])
+        if not self._starts:
+            self.first_lines = [line.text for line in parts.body][:_TITLE_LINES]
+        placed = _placed(parts.body)
+        if self._border(placed[0]) not in _RUNS_ON or not self._starts:
+            self._write_aside()
+            self._write(_PARAGRAPH if self._parts else "")
+            self._starts.append((self.length, number))
+            self._aside = parts.above
+            self._write_aside()
+        else:
+            self._aside += parts.above
+        for line in placed:
+            self._write_line(line, number)
+        # Nothing on the next page stands below this line.
+        last = placed[-1]
+        self._last = last._replace(line=last.line._replace(base=-math.inf))
+        self._aside += parts.below
+
+    def _write_line(self, placed: _Placed, number: int) -> None:
+        border = self._border(placed)
+        if self._aside and border not in _RUNS_ON:
+            self._write_aside()
+            border = _PARAGRAPH
+        if border == HYPHEN:
+            self._parts[-1] = self._parts[-1][:-1]
+            self.length -= 1
+        # A page begins with a border already, or within a sentence of the page before.
+        begins = not self._starts or self._starts[-1][1] != number
+        if begins or self._parts[-1:] != [_PARAGRAPH]:
+            self._write(border)
+        if begins:
+            self._starts.append((self.length, number))
+        self._write(placed.line.text)
+        self._is_first_line = border in (_LINE, _PARAGRAPH)
+        self._last = placed
+
+    def _write_aside(self) -> None:
+        if not self._aside:
+            return
+        if self._parts and self._parts[-1] != _PARAGRAPH:
+            self._write(_PARAGRAPH)
+        self._write(_LINE.join(line.text.removesuffix(HYPHEN) for line in self._aside))
+        self._aside = []
 
     def _write(self, text: str) -> None:
         if text:
@@ -98,7 +140,7 @@ class TextOfPages:
         """What parts a line from the last one: nothing, a space, a line break or a blank line."""
         last = self._last
         if last is None:
-            return ""
+            return _PARAGRAPH if self._parts else ""
         if last.line.ends_with_hyphen:
             return ""
         border = _border(last, following, self._is_first_line)
@@ -108,41 +150,6 @@ class TextOfPages:
         if before.endswith(("-", "\u2010")) and before[-2:-1].isalnum() and after[0].isalnum():
             return HYPHEN if after[0].islower() and before[-2].isalpha() else ""
         return "" if _UNSPACED.match(before[-1]) and _UNSPACED.match(after[0]) else " "
-
-    def finish(self) -> tuple[str, list[tuple[int, int]]]:
-        """The text with words put together that a line end parted, and (offset, page number) of every page."""
-        text = "".join(self._parts).removesuffix(HYPHEN)
-        known = _words(text) if HYPHEN in text else Counter[str]()
-        pieces: list[str] = []
-        starts: list[tuple[int, int]] = []
-        pending = iter([*self.starts, (len(text) + 1, 0)])
-        start, number = next(pending)
-        at, dropped = 0, 0
-        for match in _BROKEN.finditer(text):
-            mark = match.end(1)
-            while start <= mark:
-                starts.append((start - dropped, number))
-                start, number = next(pending)
-            # "Analyst-in-" goes on with a part of its own.
-            follows = len(match[1]) <= _LINK_CHARS and text[max(0, match.start() - 1) : match.start()] == "-"
-            hyphen = "-" if follows or _keeps_hyphen(match[1], match[2], known) else ""
-            pieces += [text[at:mark], hyphen]
-            dropped += 1 - len(hyphen)
-            at = mark + 1
-        pieces.append(text[at:])
-        starts += [(start - dropped, number), *((offset - dropped, page) for offset, page in pending)]
-        return "".join(pieces), [place for place in starts if place[1]]
-
-
-def _words(text: str) -> Counter[str]:
-    """How often each word occurs away from line ends; compounds count as a whole and by their parts."""
-    known = Counter[str]()
-    for match in _WORD.finditer(text):
-        word = match[0].lower()
-        known[word] += 1
-        if "-" in word:
-            known.update(word.split("-"))
-    return known
 
 
 def _placed(lines: Sequence[PageLine]) -> list[_Placed]:
@@ -204,7 +211,7 @@ def _border(last: _Placed, following: _Placed, is_first_line: bool) -> str:
     goes_on = _goes_on(last, b, ended)
     if not below:
         return " " if goes_on and not ended and _is_prose(a) and not _ITEM.match(b.text) else _PARAGRAPH
-    if not goes_on or (_ITEM.match(b.text) and (ended or not b.text[0].isalnum())):
+    if not goes_on or (_ITEM.match(b.text) and (ended or _SURE_ITEM.match(b.text))):
         return _LINE
     shift = (b.left - a.left) / a.height
     if ended and shift > _INDENT:
@@ -249,15 +256,3 @@ def _is_row(line: PageLine, following: PageLine) -> bool:
 def _is_numeric(text: str) -> bool:
     words = text.split()
     return 2 * sum(_NUMBER.match(word) is not None for word in words) >= len(words)
-
-
-def _keeps_hyphen(left: str, right: str, known: Counter[str]) -> bool:
-    """Whether the hyphen at a line end belongs to the word: what the document does elsewhere decides, then its parts."""
-    if not left.isalpha() or not right.isalpha() or right[0].isupper() or len(left) == 1:
-        return not (left.isupper() and right.isupper() and len(left) > 1)
-    compound, joined = f"{left}-{right}".lower(), f"{left}{right}".lower()
-    if known[compound] or known[joined]:
-        return known[compound] > known[joined]
-    if len(right) < _PART_CHARS or not known[right.lower()]:
-        return False
-    return left.lower() in _PREFIXES or (len(left) >= _PART_CHARS and bool(known[left.lower()]))

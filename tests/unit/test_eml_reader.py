@@ -2,6 +2,7 @@
 
 import base64
 import random
+import time
 from contextlib import suppress
 from email.message import EmailMessage
 
@@ -165,6 +166,15 @@ def test_parts_nested_without_end_are_refused(depth: int) -> None:
     layers = "".join(f"Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n" for n in range(depth))
     with pytest.raises(DocumentError, match=r"^a\.eml nests its parts .+\.$"):
         read(f"From: a\nSubject: b\n{layers}\nx".encode())
+
+
+@pytest.mark.parametrize("filler", [";", "; a=b", 'x="', "=?utf-8?q?a?= ", "=?utf-8?q?", "a <a@b.c>, "])
+@pytest.mark.parametrize("field", ["Content-Type: text/plain;", "Subject:", "Content-Disposition: inline;", "To:"])
+def test_a_header_of_a_megabyte_does_not_hang(field: str, filler: str) -> None:
+    began = time.monotonic()
+    data = f"From: a\nDate: b\n{field} {filler * (1_000_000 // len(filler))}\n\nThe text."
+    assert read(data.encode()).text.endswith("The text.")
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,32 @@ def test_a_sentence_runs_on_over_a_page_break_and_marks_know_the_page() -> None:
     assert document.marks == (Mark(0, "page 1", 1, "page"), Mark(start, "page 3", 3, "page"))
 
 
+def test_page_numbers_and_running_headers_stand_outside_the_sentence_that_runs_on() -> None:
+    pages = [
+        Page([Placed(72, 810, "A book of seas"), *paragraph(72, 770, *lines), Placed(300, 30, f"Page {number}")])
+        for number, lines in enumerate(
+            [
+                ("On the first of the pages a sentence begins that goes on to",),
+                ("the second one. And here begins another one that is to go on",),
+                ("to the last.", "", "Exercise 3"),
+            ],
+            start=1,
+        )
+    ]
+    document = read(write_pdf(pages))
+    assert document.text == (
+        "A book of seas\n\nOn the first of the pages a sentence begins that goes on to the second one. "
+        "And here begins another one that is to go on to the last.\n\nPage 1\nA book of seas\nPage 2\nA book of seas\n\n"
+        "Exercise 3\n\nPage 3"
+    )
+    assert [document.text[mark.start :].split()[0] for mark in document.marks] == ["A", "the", "to"]
+
+
+def test_numbers_at_the_same_place_are_text_unless_they_count_pages() -> None:
+    document = read(write_pdf([Page([Placed(72, 770, f"Item {7 * n}"), *paragraph(72, 740, *PROSE)]) for n in (1, 2, 3)]))
+    assert document.text == "\n\n".join(f"Item {7 * n}\n\n{JOINED}" for n in (1, 2, 3))
+
+
 def test_a_page_that_ends_with_a_full_stop_ends_a_paragraph() -> None:
     document = read(pdf_of("The first page is done.", "The second page begins."))
     assert document.text == "The first page is done.\n\nThe second page begins."
@@ -123,6 +149,7 @@ def test_a_page_that_ends_with_a_full_stop_ends_a_paragraph() -> None:
         ("a Lucene-", "BM25 system", "", "a Lucene-BM25 system"),
         ("a d-", "dimensional space", "", "a d-dimensional space"),
         ("between 2019-", "2020 and now", "", "between 2019-2020 and now"),
+        ("it is self-ref-", "erential now", "", "it is self-referential now"),
         ("an Analyst-in-", "charge of it", "", "an Analyst-in-charge of it"),
     ],
 )
@@ -270,7 +297,7 @@ def test_junk_before_the_header_and_a_wrong_table_of_objects_do_not_matter() -> 
 def test_too_much_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pdf_reader, "MAX_CHARS", 10)
     with pytest.raises(DocumentError, match="more than 10 characters"):
-        read(pdf_of("more than ten characters"))
+        read(pdf_of("more than ten characters", "more"))
 
 
 def test_chinese_lines_are_joined_without_a_space_and_korean_ones_with_one() -> None:
