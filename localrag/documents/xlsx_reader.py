@@ -73,7 +73,10 @@ class _Workbook:
     def _values(self) -> CellValues:
         strings, formats = SharedStrings(), CellFormats()
         self._feed_first("sharedStrings", strings)
-        self._feed_first("styles", formats)
+        try:
+            self._feed_first("styles", formats)
+        except DocumentError:
+            self._notes.append("Its styles are damaged, so dates may be shown as numbers.")
         stated = self._package.elements(self._package.main, "workbookPr")
         from_1904 = any(is_on(value(element.attributes, "date1904")) for element in stated)
         return CellValues(strings.strings, formats.formats, from_1904)

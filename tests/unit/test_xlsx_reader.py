@@ -181,6 +181,12 @@ def test_a_workbook_of_openpyxl_is_read() -> None:
     assert (document.title, document.language, document.pages, document.note) == ("People", "en", 0, "")
 
 
+def test_damaged_styles_cost_the_formats_only() -> None:
+    document = read(xlsx('<row><c s="1"><v>45415</v></c></row>', parts={"xl/styles.xml": "<oops"}))
+    assert lines(document) == ["45415"]
+    assert document.note == "Its styles are damaged, so dates may be shown as numbers."
+
+
 def test_text_in_shapes_is_read() -> None:
     parts = {
         "xl/worksheets/_rels/sheet1.xml.rels": relations(d="drawing ../drawings/drawing1.xml"),
