@@ -12,6 +12,8 @@ from localrag.documents.decode import decode
 from localrag.types import ParsedDocument
 
 _TITLE_CHARS = 200
+_CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f]")
+_LONE = re.compile("[\ud800-\udfff]")
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([^\s;"']+)""", re.IGNORECASE)
 
 
@@ -75,6 +77,11 @@ class HeadingPath:
             self._stack.pop()
         self._stack.append((level, short_title(title)))
         return " › ".join(title for _, title in self._stack if title)
+
+
+def clean_text(text: str) -> str:
+    """Without control characters and halves of surrogate pairs, which no later step can store or show."""
+    return _LONE.sub("\ufffd", _CONTROL.sub("", text))
 
 
 def has_text(document: ParsedDocument) -> bool:

@@ -8,8 +8,12 @@ from localrag.documents import (
     code_reader,
     csv_reader,
     docx_reader,
+    eml_reader,
+    epub_reader,
     html_reader,
+    json_reader,
     markdown_reader,
+    pdf_reader,
     pptx_reader,
     text_reader,
     xlsx_reader,
@@ -37,8 +41,16 @@ class Reader(Protocol):
 
 
 # The first that recognises the content reads it. Those of binary formats never look at the text; plain text stands last.
-BINARY_READERS: tuple[Reader, ...] = (docx_reader, pptx_reader, xlsx_reader)
-TEXT_READERS: tuple[Reader, ...] = (html_reader, markdown_reader, code_reader, csv_reader, text_reader)
+BINARY_READERS: tuple[Reader, ...] = (pdf_reader, epub_reader, docx_reader, pptx_reader, xlsx_reader)
+TEXT_READERS: tuple[Reader, ...] = (
+    eml_reader,
+    json_reader,
+    html_reader,
+    markdown_reader,
+    code_reader,
+    csv_reader,
+    text_reader,
+)
 
 
 def read_document(data: bytes, name: str, settings: DocumentSettings, declared_type: str = "") -> ParsedDocument:

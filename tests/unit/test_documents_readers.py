@@ -132,7 +132,7 @@ def test_a_file_over_the_limit_is_refused_with_both_sizes() -> None:
     [
         ("\n\n  The notes \nmore", "a.txt", "The notes"),
         ("x" * 81 + "\nshort", "dir/long story.txt", "long story"),
-        ("[\n1\n]", "C:\\data\\list.json", "list"),
+        ("[\n1\n", "C:\\data\\list.json", "list"),
         ("", "empty.txt", "empty"),
         ("----", "https://h.org/a/My%20page.txt?x=/y.z", "My page"),
         ("", "https://h.org", "https://h.org"),
