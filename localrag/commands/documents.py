@@ -35,9 +35,8 @@ def ingest(args: Namespace, settings: Settings) -> int:
             "status": event.status,
             "chunks": event.chunks,
             "error": event.error or None,
-            "note": event.note or None,
             "seconds": round(event.seconds, 3),
-        }
+        } | ({"note": event.note} if event.note else {})
         if args.json:
             say_json(line)
         else:
@@ -104,10 +103,9 @@ def _pages(marks: Sequence[Mark], characters: int) -> list[dict[str, int]]:
 
 
 def _line(record: DocumentRecord) -> dict[str, Any]:
-    return {
+    line: dict[str, Any] = {
         "document": record.source,
         "source": record.source,
-        "title": record.title,
         "type": record.type,
         "language": record.language,
         "pages": record.pages or None,
@@ -115,10 +113,10 @@ def _line(record: DocumentRecord) -> dict[str, Any]:
         "characters": record.characters,
         "status": record.status,
         "error": record.error or None,
-        "note": record.note or None,
-        "also": list(record.also),
         "added": record.added,
     }
+    further = {"title": record.title, "note": record.note, "also": list(record.also)}
+    return line | {key: value for key, value in further.items() if value}
 
 
 def delete(args: Namespace, settings: Settings) -> int:
