@@ -75,6 +75,9 @@ def _app_commands(add: Add) -> None:
     inspect.add_argument("--cache-type", default="f16", choices=("f32", "f16", "q8_0", "q4_0"))
 
     bench = add("bench", "bench:bench", "measure LocalRAG beside LangChain's notebook, in one run")
+    bench.add_argument(
+        "what", nargs="?", choices=["all", "ingest"], default="all", help="`ingest`: documents in, and no answers"
+    )
     bench.add_argument("--document", type=Path, metavar="PATH", help="an HTML post; default: the user guide")
     bench.add_argument("--questions", type=Path, metavar="FILE", help='JSONL with {"question": ...}')
     bench.add_argument("--runs", type=_positive, default=3, metavar="N", help="runs of each measurement, default 3")

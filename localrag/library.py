@@ -38,13 +38,13 @@ MAX_NAME_CHARS = 80
 class Library:
     """Every method may be called from any thread. Reading works beside another process; writing claims the directory."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Open the ledger; Chroma and the embedding model are opened when they are first needed."""
+    def __init__(self, settings: Settings, embeddings: EmbeddingModel | None = None) -> None:
+        """Open the ledger; Chroma and the embedding model, the settings' unless given, are opened when first needed."""
         self.settings = settings
         self.ledger = Ledger(settings.data_dir / "ledger.sqlite")
         self.backlog = Backlog(self.ledger.db, settings.data_dir / "inbox")
         self._lock = threading.RLock()
-        self._embeddings: EmbeddingModel | None = None
+        self._embeddings = embeddings
         self._index: VectorIndex | None = None
         self._index_version = 0
         self._writing = FileLock(settings.data_dir / "write.lock", timeout=0, thread_local=False)

@@ -42,8 +42,8 @@ class Unfinished:
     def left(self, collection_id: str, replaced_only: bool = False) -> list[str]:
         """Chunk ids in Chroma that belong to no document; those of writes that go on are among them unless `replaced_only`."""
         rows = self._db.rows(
-            "SELECT chunk_id FROM unfinished WHERE collection_id = ? AND replaced >= ?"
-            " AND chunk_id NOT IN (SELECT id FROM chunks)",
+            "SELECT chunk_id FROM unfinished u WHERE collection_id = ? AND replaced >= ?"
+            " AND NOT EXISTS (SELECT 1 FROM chunks WHERE id = u.chunk_id)",
             (collection_id, int(replaced_only)),
         )
         return [row["chunk_id"] for row in rows]
