@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
+from collections.abc import Sequence
 from typing import Any
 
 from localrag.commands.output import DONE, FAILED, complain, say, say_json
@@ -13,7 +14,7 @@ from localrag.documents.sources import is_address
 from localrag.errors import LocalRagError
 from localrag.library import Library
 from localrag.settings import Settings
-from localrag.types import DocumentRecord
+from localrag.types import DocumentRecord, Mark
 
 
 def ingest(args: Namespace, settings: Settings) -> int:
@@ -56,26 +57,35 @@ def _show(library: Library, args: Namespace) -> int:
     record = library.find_document(args.collection, args.show)
     text = library.ledger.text(record.id)
     if args.json:
-        say_json({"document": record.source, "text": text, "pages": []})
+        say_json({"document": record.source, "text": text, "pages": _pages(library.ledger.marks(record.id), len(text))})
     else:
         say(text)
     return DONE
 
 
+def _pages(marks: Sequence[Mark], characters: int) -> list[dict[str, int]]:
+    """Pages or slides with the range of text on each; a page without text is left out."""
+    starts = [(mark.page, mark.start) for mark in marks if mark.page is not None]
+    first = [(page, start) for at, (page, start) in enumerate(starts) if at == 0 or starts[at - 1][0] != page]
+    ends = [*[start for _, start in first[1:]], characters]
+    return [{"page": page, "start": start, "end": end} for (page, start), end in zip(first, ends, strict=False)]
+
+
 def _line(record: DocumentRecord) -> dict[str, Any]:
-    return {
+    line: dict[str, Any] = {
         "document": record.source,
         "source": record.source,
-        "title": record.title,
         "type": record.type,
         "language": record.language,
-        "pages": None,
+        "pages": record.pages or None,
         "chunks": record.chunks,
         "characters": record.characters,
         "status": record.status,
         "error": record.error or None,
         "added": record.added,
     }
+    further = {"title": record.title, "note": record.note, "also": list(record.also)}
+    return line | {key: value for key, value in further.items() if value}
 
 
 def delete(args: Namespace, settings: Settings) -> int:

@@ -36,11 +36,12 @@ class Tally:
             "chunks": event.chunks,
             "error": event.error or None,
             "seconds": round(event.seconds, 3),
-        }
+        } | ({"note": event.note} if event.note else {})
         if self._json:
             say_json(line)
         else:
-            say(f"{event.status:<10} {event.chunks:>6} chunks  {event.path}{'  ' + event.error if event.error else ''}")
+            said = f"  {event.error or event.note}" if event.error or event.note else ""
+            say(f"{event.status:<10} {event.chunks:>6} chunks  {event.path}{said}")
 
     def fail(self, place: str, reason: str) -> None:
         """Print a place of which nothing could be taken in."""
