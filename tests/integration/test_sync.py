@@ -170,6 +170,7 @@ def test_what_was_added_from_elsewhere_stays_and_what_lies_in_the_folder_goes(
         Source("saw.md", path=beside),
         Source("drill.txt", path=notes / "drill.txt"),
         dotted,
+        Source("drill.txt", path=beside.parent / ".." / "notes" / "drill.txt"),
     ]
     list(library.ingest("default", by_hand))
     folder = keep(library, notes)
