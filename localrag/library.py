@@ -225,11 +225,23 @@ class Library:
             self.ledger.detach(home.id, [record.source])
             return record
         self.ledger.delete_document(home.id, record.id)
+        self._take_out(home)
+        return record
+
+    def forget(self, collection: str, sources: Sequence[str]) -> None:
+        """Forget sources, as the ledger names them, and the documents that come from nowhere else. The files stay."""
+        home = self.collection(collection)
+        self.claim_writing()
+        self.ledger.detach(home.id, sources)
+        self._take_out(home)
+
+    def _take_out(self, home: CollectionRecord) -> None:
+        """Take vectors out that belong to no document any more."""
         unfinished = Unfinished(self.ledger.db)
         left = unfinished.left(home.id, replaced_only=True)
-        self.index().remove(home.index_name, left)
-        unfinished.settle(home.id, left)
-        return record
+        if left:
+            self.index().remove(home.index_name, left)
+            unfinished.settle(home.id, left)
 
     def search(
         self,

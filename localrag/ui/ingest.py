@@ -21,6 +21,7 @@ SIGNS = {
     "replaced": ":green[:material/published_with_changes:]",
     "unchanged": ":gray[:material/check:]",
     "empty": ":orange[:material/draft:]",
+    "removed": ":gray[:material/delete:]",
     "failed": ":red[:material/error:]",
 }
 LISTED = 200
@@ -87,7 +88,7 @@ def _line(view: IngestView) -> str:
         seconds = int(view.seconds * (1 - share) / share)
         left = f" · about {seconds // 60}:{seconds % 60:02d} left"
     pieces = f" {view.current.done:,}/{view.current.chunks:,} chunks ·" if view.current.chunks else " reading ·"
-    files = f"{view.done + 1} of {view.total} documents"
+    files = f"{min(view.done + 1, view.total)} of {view.total} documents"
     return f"{plain(view.current.name)}{pieces} {files} · {view.rate:.0f} chunks/s{left}"
 
 
@@ -101,7 +102,9 @@ def _outcome(view: IngestView) -> None:
     good = [e for e in finished if e not in worst]
     if good:
         chunks = sum(event.chunks for event in good if event.status != "unchanged")
-        title = f"{len(good)} of {view.total} documents in, {chunks:,} chunks, {view.seconds:.1f} s"
+        gone = sum(event.status == "removed" for event in good)
+        removed = f"{gone} removed, " if gone else ""
+        title = f"{len(good) - gone} of {view.total} documents in, {removed}{chunks:,} chunks, {view.seconds:.1f} s"
         with st.expander(title, type="compact"):
             for event in good[:LISTED]:
                 st.markdown(_event_line(event))
