@@ -14,6 +14,8 @@ from localrag.documents.source import Source
 from localrag.errors import LocalRagError
 from localrag.library import Library
 
+KEPT_JOBS = 100
+
 
 class Intake:
     """Every method may be called from any thread."""
@@ -68,7 +70,8 @@ class Intake:
 
     def _add(self, job: IngestJob) -> IngestJob:
         with self._lock:
-            self._jobs = [*[other for other in self._jobs if not other.finished], job]
+            working = any(not other.finished for other in self._jobs)
+            self._jobs = [*(self._jobs[-KEPT_JOBS:] if working else []), job]
         self._thread.submit(job.drain)
         return job
 
@@ -95,6 +98,12 @@ class Intake:
         with self._lock:
             running = [job for job in self._jobs if not job.finished]
             return running or self._jobs[-1:]
+
+    @property
+    def finished_jobs(self) -> list[IngestJob]:
+        """Jobs that are finished, in order, since there was last nothing to do."""
+        with self._lock:
+            return [job for job in self._jobs if job.finished]
 
     def close(self) -> None:
         """Stop; what is left goes on after a restart."""

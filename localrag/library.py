@@ -81,6 +81,11 @@ class Library:
                 self._embeddings = load_embeddings(documents, path)
             return self._embeddings
 
+    @property
+    def loaded_embeddings(self) -> EmbeddingModel | None:
+        """The embedding model of the settings if it is in memory; never loads it."""
+        return self._embeddings
+
     def index(self) -> VectorIndex:
         """The vector database, opened at the first call, and anew after another process wrote: Chroma would not see it."""
         with self._lock:
@@ -219,17 +224,19 @@ class Library:
     def delete_document(self, collection: str, document: str) -> DocumentRecord:
         """Take a document out of a collection: its text, chunks and vectors. The source file stays."""
         record = self.find_document(collection, document)
+        self.delete_documents(collection, [record])
+        return record
+
+    def delete_documents(self, collection: str, records: Sequence[DocumentRecord]) -> None:
+        """Take documents out of a collection, all at once: text, chunks and vectors. Source files stay."""
         home = self.collection(collection)
         self.claim_writing()
-        if record.status == "failed":
-            self.ledger.detach(home.id, [record.source])
-            return record
-        self.ledger.delete_document(home.id, record.id)
+        self.ledger.detach(home.id, [record.source for record in records if record.status == "failed"])
+        self.ledger.delete_documents(home.id, [record.id for record in records if record.status != "failed"])
         unfinished = Unfinished(self.ledger.db)
         left = unfinished.left(home.id, replaced_only=True)
         self.index().remove(home.index_name, left)
         unfinished.settle(home.id, left)
-        return record
 
     def search(
         self,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
+from localrag.documents.collection_ledger import CollectionRecord
 from localrag.engine import Engine
 from localrag.settings import DEFAULT_COLLECTION, GUIDE_COLLECTION
 from localrag.ui import state
 from localrag.ui.errors import show_errors
 from localrag.ui.markup import plain
+from localrag.ui.removal_view import rebuild
 
 
 def collection_bar(engine: Engine, names: list[str]) -> str:
@@ -27,16 +29,59 @@ def collection_bar(engine: Engine, names: list[str]) -> str:
                     st.rerun()
         known = engine.library.ledger.collection(chosen)
         if known is not None:
-            with st.popover("Delete", icon=":material/delete:"):
-                st.markdown(f"Delete **{plain(chosen)}** with {known.documents:,} documents and {known.chunks:,} chunks?")
-                st.caption("Its texts and vectors are removed from this machine. Your own files and your chats stay.")
-                if st.button("Delete the collection", type="primary"):
-                    with show_errors():
-                        engine.library.delete_collection(chosen)
-                        state.choose_collection(DEFAULT_COLLECTION)
-                        state.notify(f"The collection {chosen} was deleted.")
-                        st.rerun()
+            _more(engine, known)
     if known is not None:
         count = f"{known.documents:,} document{'s' * (known.documents != 1)}"
         st.caption(f"{count} · {known.chunks:,} chunks · embedding model {plain(known.embedding_name)}")
+        _other_model(engine, known)
     return chosen
+
+
+def _more(engine: Engine, known: CollectionRecord) -> None:
+    """What is done with a whole collection."""
+    with st.popover("More", icon=":material/more_horiz:", type="tertiary"):
+        st.button(
+            "Rebuild its vectors",
+            icon=":material/refresh:",
+            key="rebuild",
+            disabled=not known.chunks or is_rebuilding(engine, known.name),
+            help="Embeds every chunk anew from the text that is kept; no file is needed, and it can be searched meanwhile.",
+            on_click=rebuild,
+            args=(engine, known.name),
+        )
+        st.space("small")
+        st.markdown(f"Delete **{plain(known.name)}** with {known.documents:,} documents and {known.chunks:,} chunks?")
+        st.caption("Its texts and vectors are removed from this machine. Your own files and your chats stay.")
+        if st.button("Delete the collection", icon=":material/delete:"):
+            with show_errors():
+                engine.library.delete_collection(known.name)
+                state.choose_collection(DEFAULT_COLLECTION)
+                state.notify(f"The collection {known.name} was deleted.")
+                st.rerun()
+
+
+def is_rebuilding(engine: Engine, name: str) -> bool:
+    """Whether a job that is not finished embeds a collection anew."""
+    return any(job.collection == name and job.number is None and not job.finished for job in engine.intake.jobs)
+
+
+def _other_model(engine: Engine, known: CollectionRecord) -> None:
+    """The way out where a collection's vectors are those of another embedding model than the settings'."""
+    model = engine.library.loaded_embeddings
+    if model is None or model.identity == known.embedding or is_rebuilding(engine, known.name):
+        return
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f":orange[:material/warning:] **{plain(known.name)}** was embedded with {plain(known.embedding_name)}, and the"
+            f" settings now say {plain(model.name)}. It cannot be searched or added to until it is embedded anew; no file is"
+            " needed for that.",
+            width="stretch",
+        )
+        st.button(
+            f"Embed {known.chunks:,} chunks with {plain(model.name)}",
+            type="primary",
+            icon=":material/refresh:",
+            key="embed_anew",
+            on_click=rebuild,
+            args=(engine, known.name),
+        )
