@@ -164,14 +164,15 @@ class Preparer:
         origin = SourceRecord(
             source.identity, source.title, identity, source.container, opened.stamp or stamp, time.time_ns(), "", now()
         )
-        self._sources[source.identity] = origin
         led_to = before.document_id if before else ""
         replaces = led_to not in ("", identity) and self._makings.get(led_to, ("", "", "", 0))[2] == "indexed"
         if self._is_right(identity):
+            self._sources[source.identity] = origin
             count = self._makings[identity][3]
             status: DocumentStatus = "replaced" if replaces else "unchanged"
             return Work(source, origin, started, status, before=before, replaces=replaces, chunk_count=count, written=count)
         read = self._reading.parse(source.identity)
+        self._sources[source.identity] = origin  # not before: one that fails leads where it led
         parsed = read.document
         chunks = [
             Chunk(chunk_id(identity, start, end, text), identity, at, start, end, text, location, page)
