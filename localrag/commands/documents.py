@@ -6,6 +6,7 @@ import os
 import time
 from argparse import Namespace
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from localrag.commands.output import DONE, FAILED, complain, say, say_json
@@ -15,7 +16,7 @@ from localrag.documents.sources import is_address, printable
 from localrag.errors import LocalRagError
 from localrag.library import Library
 from localrag.settings import Settings
-from localrag.types import DocumentRecord
+from localrag.types import DocumentRecord, Mark
 
 
 def ingest(args: Namespace, settings: Settings) -> int:
@@ -35,11 +36,12 @@ def ingest(args: Namespace, settings: Settings) -> int:
             "chunks": event.chunks,
             "error": event.error or None,
             "seconds": round(event.seconds, 3),
-        }
+        } | ({"note": event.note} if event.note else {})
         if args.json:
             say_json(line)
         else:
-            say(f"{event.status:<10} {event.chunks:>6} chunks  {event.path}{'  ' + event.error if event.error else ''}")
+            said = f"  {event.error or event.note}" if event.error or event.note else ""
+            say(f"{event.status:<10} {event.chunks:>6} chunks  {event.path}{said}")
 
     library = Library(settings)
     try:
@@ -86,26 +88,35 @@ def _show(library: Library, args: Namespace) -> int:
     record = library.find_document(args.collection, args.show)
     text = library.ledger.text(record.id)
     if args.json:
-        say_json({"document": record.source, "text": text, "pages": []})
+        say_json({"document": record.source, "text": text, "pages": _pages(library.ledger.marks(record.id), len(text))})
     else:
         say(text)
     return DONE
 
 
+def _pages(marks: Sequence[Mark], characters: int) -> list[dict[str, int]]:
+    """Pages or slides with the range of text on each; a page without text is left out."""
+    starts = [(mark.page, mark.start) for mark in marks if mark.page is not None]
+    first = [(page, start) for at, (page, start) in enumerate(starts) if at == 0 or starts[at - 1][0] != page]
+    ends = [*[start for _, start in first[1:]], characters]
+    return [{"page": page, "start": start, "end": end} for (page, start), end in zip(first, ends, strict=False)]
+
+
 def _line(record: DocumentRecord) -> dict[str, Any]:
-    return {
+    line: dict[str, Any] = {
         "document": record.source,
         "source": record.source,
-        "title": record.title,
         "type": record.type,
         "language": record.language,
-        "pages": None,
+        "pages": record.pages or None,
         "chunks": record.chunks,
         "characters": record.characters,
         "status": record.status,
         "error": record.error or None,
         "added": record.added,
     }
+    further = {"title": record.title, "note": record.note, "also": list(record.also)}
+    return line | {key: value for key, value in further.items() if value}
 
 
 def delete(args: Namespace, settings: Settings) -> int:

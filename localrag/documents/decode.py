@@ -52,7 +52,7 @@ def decode(data: bytes, name: str, charset: str = "") -> str:
             f"{name} is in a character set that could not be recognised. Save it as UTF-8 text and add it again."
         )
     if text is None or _is_binary(text):
-        raise DocumentError(f"{name} holds binary data, not text. Add a text, Markdown or HTML file.")
+        raise DocumentError(f"{name} holds binary data of an unknown kind, not text. Leave it out, or save it as PDF or text.")
     return text
 
 

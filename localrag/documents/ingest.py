@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from localrag.documents.language import advice, understands
 from localrag.documents.ledger import CollectionRecord, Ledger
 from localrag.documents.preparing import Preparer, Work
 from localrag.documents.source import Source
@@ -249,18 +250,25 @@ class Ingestion:
         works = self.writer.write(batch, embedded)
         if batch.ended:
             self.finished(batch.ended)
-        return [_event(work) for work in works if not work.gone]
+        return [self._event(work) for work in works if not work.gone]
 
     def _landed(self, allowed: int) -> Iterator[IngestEvent]:
         """Events of batches that are written, waiting until no more than `allowed` are on their way."""
         while self._flight and (len(self._flight) > allowed or self._flight[0].done()):
             yield from self._flight.popleft().result()
 
+    def _event(self, work: Work) -> IngestEvent:
+        source = work.origin.source
+        event = IngestEvent(source, work.origin.name, source, None, work.written, work.chunk_count)
+        if work.status is None:
+            return event
+        seconds = time.perf_counter() - work.started
+        return replace(event, status=work.status, error=work.error, seconds=seconds, note=self._note(work))
 
-def _event(work: Work) -> IngestEvent:
-    source = work.origin.source
-    note = work.record.note if work.record else ""
-    event = IngestEvent(source, work.origin.name, source, None, work.written, work.chunk_count, note=note)
-    if work.status is None:
-        return event
-    return replace(event, status=work.status, error=work.error, seconds=time.perf_counter() - work.started)
+    def _note(self, work: Work) -> str:
+        """What of it could not be read, and whether the embedding model knows its language."""
+        if work.record is None or work.status not in ("indexed", "replaced"):
+            return ""
+        known = understands(self.model.languages, work.record.language)
+        unknown = "" if known else advice(self.model.name, work.record.language, self.model.languages)
+        return " ".join(part for part in (work.record.note, unknown) if part)

@@ -14,6 +14,8 @@ BlockKind = Literal["text", "heading", "item", "row", "line"]
 CELL_BORDER = " | "
 # A longer row lays out the page; its cells are no values to be joined on a line.
 _ROW_CHARS = 2_000
+# Word's own limit is 63.
+_MAX_COLUMNS = 256
 # Longer paragraphs in a heading's style are text that was styled wrongly.
 _HEADING_CHARS = 300
 # Deleted text, former properties, tab stops, and the reading aids above East Asian characters.
@@ -147,9 +149,11 @@ def row_blocks(cells: Sequence[Sequence[Block]]) -> list[Block]:
     is_layout = any(block.kind == "heading" for block in blocks) or sum(len(block.text) for block in blocks) > _ROW_CHARS
     if is_layout or (len(cells) == 1 and len(blocks) > 1):
         return blocks
-    line = CELL_BORDER.join(" ".join(" ".join(block.text for block in cell).split()) for cell in cells)
-    # Cells without text stay, so that columns keep their places, but not at the end.
-    return [Block(re.sub(r"(?: \| ?)+$", "", line).strip(), "row")] if filled else []
+    # Cells without text stay, so that columns keep their places, but not at the end; of very many only the filled ones.
+    last = max((index for index, cell in enumerate(cells) if cell), default=-1)
+    shown = cells[: last + 1] if last < _MAX_COLUMNS else filled
+    line = CELL_BORDER.join(" ".join(" ".join(block.text for block in cell).split()) for cell in shown)
+    return [Block(line, "row")] if filled else []
 
 
 class OfficeWriter:

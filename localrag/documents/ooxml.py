@@ -33,8 +33,9 @@ _MAIN_TYPES = {
 _TYPES_PART = "[Content_Types].xml"
 # What Office programs fill in by themselves is no title.
 _NO_TITLE = re.compile(
-    r"(?:(?:microsoft )?(?:word|powerpoint|excel)\b.*|(?:powerpoint )?(?:presentation|präsentation|présentation) ?\d*|"
-    r"(?:document|dokument|slide|book|untitled) ?\d*|no slide title|.{0,200}\.(?:docx?|pptx?|xlsx?|dotx?)|\W*)",
+    r"(?:microsoft (?:office )?(?:word|powerpoint|excel)\b.*|word document|no slide title|\W*|"
+    r"(?:powerpoint )?(?:presentation|präsentation|présentation) ?\d*|(?:document|dokument|slide|book|untitled) ?\d*|"
+    r".{0,200}\.(?:docx?|pptx?|xlsx?|dotx?))",
     re.IGNORECASE,
 )
 

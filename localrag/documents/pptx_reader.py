@@ -46,7 +46,7 @@ def read(raw: RawDocument) -> ParsedDocument:
             slide = reader.slide(part)
         except DocumentError as exc:
             problem = exc
-            notes.append(f"Slide {number} is damaged and was left out.")
+            notes.append(f"Slide {number} was left out: {exc}")
             continue
         titles.append(slide.title)
         place = f"slide {number} › {short_title(slide.title)}" if slide.title else f"slide {number}"

@@ -77,6 +77,7 @@ class Preparer:
         self._reading = ReadingProcess(settings.documents)
         self._sources = {record.source: record for record in ledger.sources(collection.id)}
         self._makings = ledger.makings(collection.id)
+        self._seen: set[str] = set()
         self._members: dict[str, list[SourceRecord]] = {}
         for record in self._sources.values():
             if record.container:
@@ -164,15 +165,14 @@ class Preparer:
         origin = SourceRecord(
             source.identity, source.title, identity, source.container, opened.stamp or stamp, time.time_ns(), "", now()
         )
+        self._seen.add(source.identity)
         led_to = before.document_id if before else ""
         replaces = led_to not in ("", identity) and self._makings.get(led_to, ("", "", "", 0))[2] == "indexed"
         if self._is_right(identity):
-            self._sources[source.identity] = origin
             count = self._makings[identity][3]
             status: DocumentStatus = "replaced" if replaces else "unchanged"
             return Work(source, origin, started, status, before=before, replaces=replaces, chunk_count=count, written=count)
         read = self._reading.parse(source.identity)
-        self._sources[source.identity] = origin  # not before: one that fails leads where it led
         parsed = read.document
         chunks = [
             Chunk(chunk_id(identity, start, end, text), identity, at, start, end, text, location, page)
@@ -217,6 +217,7 @@ class Preparer:
         )
 
     def _failed(self, source: Source, stamp: str, started: float, exc: LocalRagError) -> Work:
+        self._seen.add(source.identity)
         before = self._sources.get(source.identity)
         origin = SourceRecord(source.identity, source.title, container=source.container, stamp=stamp, added=now())
         self._members.pop(source.identity, None)  # an archive that cannot be read now loses nothing
@@ -227,7 +228,7 @@ class Preparer:
     def _gone(self, source: Source) -> Iterator[Work]:
         """What an archive held before and no longer does."""
         for record in self._members.pop(source.identity, []):
-            if self._sources.get(record.source) is record:
+            if record.source not in self._seen:
                 yield Work(source, record, time.perf_counter(), gone=True)
 
     def close(self) -> None:

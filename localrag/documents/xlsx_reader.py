@@ -34,7 +34,7 @@ def read(raw: RawDocument) -> ParsedDocument:
 
     The row that names the columns is repeated in front of every group of rows. Formulas show the values stored with them.
     Raises:
-        DocumentError: damaged, or unpacking to too much. A damaged sheet among others is left out and named in the note.
+        DocumentError: damaged, or unpacking to too much. A sheet that cannot be read is left out and named in the note.
     """
     return _Workbook(OfficePackage(raw, TYPE), Budget()).document(raw)
 
@@ -56,7 +56,7 @@ class _Workbook:
                 self._add_sheet(name, part, values)
             except DocumentError as exc:
                 problem, failed = exc, failed + 1
-                self._notes.append(f"Sheet {name} is damaged and was left out.")
+                self._notes.append(f"Sheet {name} was left out: {exc}")
         if problem is not None and failed == len(sheets):
             raise problem
         stated = self._package.properties()
@@ -73,7 +73,10 @@ class _Workbook:
     def _values(self) -> CellValues:
         strings, formats = SharedStrings(), CellFormats()
         self._feed_first("sharedStrings", strings)
-        self._feed_first("styles", formats)
+        try:
+            self._feed_first("styles", formats)
+        except DocumentError:
+            self._notes.append("Its styles are damaged, so dates may be shown as numbers.")
         stated = self._package.elements(self._package.main, "workbookPr")
         from_1904 = any(is_on(value(element.attributes, "date1904")) for element in stated)
         return CellValues(strings.strings, formats.formats, from_1904)
@@ -103,7 +106,7 @@ class _Workbook:
         except Enough:
             rows = sheet.rows()
             after = f"after row {rows[-1].number:,}" if rows else "as a whole"
-            self._notes.append(f"Sheet {name} was left out {after}: the workbook has more cells than are read. Split it.")
+            self._notes.append(f"Sheet {name} was left out {after}: the workbook holds more than is read. Split it.")
         self._add_rows(name, sheet.rows())
         self._add_beside(name, part)
 

@@ -156,7 +156,7 @@ def test_ask_prints_the_answer_with_its_proof(filled: Run) -> None:
 def test_documents_prints_a_line_a_document(filled: Run, place: Path) -> None:
     lines = {Path(line["document"]).name: line for line in filled("documents", "--json").lines}
     assert set(lines) == {"drill ü.txt", "empty.txt"}
-    assert all(set(line) >= DOCUMENT_KEYS and set(line) - DOCUMENT_KEYS <= {"title"} for line in lines.values())
+    assert all(set(line) >= DOCUMENT_KEYS and set(line) - DOCUMENT_KEYS <= {"title", "note", "also"} for line in lines.values())
     drill = lines["drill ü.txt"]
     assert (drill["status"], drill["chunks"], drill["characters"], drill["error"]) == ("indexed", 1, len(DRILL) - 1, None)
     assert lines["empty.txt"]["status"] == "empty"

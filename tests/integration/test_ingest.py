@@ -264,6 +264,17 @@ def test_the_same_content_twice_is_one_document_with_two_sources(library: Librar
     assert counts(library) == (2, 2)
 
 
+def test_a_damaged_file_is_listed_and_takes_nothing_else_along(library: Library, tmp_path: Path) -> None:
+    """A file that fails while it is read, in one batch with copies: each source is in the ledger with what became of it."""
+    first, second = file(tmp_path, "a.txt", DRILL), file(tmp_path, "c.txt", DRILL)
+    broken = file(tmp_path, "b.pdf", b"%PDF-1.7\nnothing of a PDF follows")
+    assert [event.status for event in take_in(library, first, broken, second)] == ["indexed", "failed", "unchanged"]
+    assert {(r.source, r.status, r.also) for r in library.documents("default")} == {
+        (str(first.path), "indexed", (str(second.path),)),
+        (str(broken.path), "failed", ()),
+    }
+
+
 def test_a_renamed_file_is_not_embedded_again(library: Library, tmp_path: Path) -> None:
     first = file(tmp_path, "a.txt", DRILL)
     take_in(library, first)

@@ -26,34 +26,53 @@ def zip_with(*names: str) -> bytes:
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 504
 
 
+def ole_with(stream: str) -> bytes:
+    return OLE + stream.encode("utf-16-le") + b"\0" * 64
+
+
 @pytest.mark.parametrize(
-    ("data", "kind"),
+    ("data", "kind", "advice"),
     [
-        (zip_with("[Content_Types].xml", "word/document.xml"), "a Word document (DOCX)"),
-        (zip_with("ppt/presentation.xml"), "a PowerPoint presentation (PPTX)"),
-        (zip_with("xl/workbook.xml"), "an Excel workbook (XLSX)"),
-        (zip_with("a.txt"), "a ZIP archive"),
-        (zip_with(), "a ZIP archive"),
-        (OLE + "WordDocument".encode("utf-16-le"), "a Word document (DOC)"),
-        (OLE + "EncryptedPackage".encode("utf-16-le"), "an Office document protected by a password"),
-        (OLE, "a document of an old Office version"),
-        (b"\x89PNG\r\n\x1a\n\0\0", "a PNG image"),
-        (b"\xff\xd8\xff\xe0", "a JPEG image"),
-        (b"RIFF\0\0\0\0WAVEfmt ", "a WAV recording"),
-        (b"ID3\x04\0\0", "an MP3 recording"),
-        (gzip.compress(b"x"), "a gzip archive"),
-        (b"\x7fELF\x02", "a program"),
-        (b"MZ\x90\0\x03\0\0\0\x04", "a program"),
-        (b"{\\rtf1 hello}", "an RTF document"),
-        (b"GGUF\x03\0\0\0", "a GGUF model file"),
+        (zip_with("a.txt"), "a ZIP archive", "Unpack it and add the files in it."),
+        (zip_with(), "a ZIP archive", "Unpack it"),
+        (zip_with("a.txt")[:-30], "a damaged ZIP archive", "Copy or download it again"),
+        (zip_with("word/document.xml")[:60], "a damaged Word document (DOCX)", "Copy or download it again"),
+        (zip_with("ppt/presentation.xml")[:60], "a damaged PowerPoint presentation (PPTX)", "Copy or download it again"),
+        (zip_with("xl/workbook.xml")[:60], "a damaged Excel workbook (XLSX)", "Copy or download it again"),
+        (zip_with("xl/workbook.bin"), "an Excel binary workbook (XLSB)", "save it as XLSX"),
+        (b"PK\x03\x04mimetypeapplication/vnd.oasis.opendocument.text", "an OpenDocument text (ODT)", "save it as DOCX"),
+        (b"PK\x03\x04application/vnd.oasis.opendocument.spreadsheet", "an OpenDocument spreadsheet (ODS)", "save it as XLSX"),
+        (b"PK\x03\x04application/vnd.oasis.opendocument.presentation", "an OpenDocument presentation (ODP)", "save it as PPTX"),
+        (ole_with("WordDocument"), "a Word document of the old format (DOC)", "save it as DOCX"),
+        (ole_with("PowerPoint Document"), "a PowerPoint presentation of the old format (PPT)", "save it as PPTX"),
+        (ole_with("Workbook"), "an Excel workbook of the old format (XLS)", "save it as XLSX"),
+        (ole_with("__properties_version1.0"), "an Outlook message (MSG)", "Save it as EML"),
+        (ole_with("EncryptedPackage"), "protected by a password", "Remove the password and add it again."),
+        (OLE, "a document of an old Office version", "Save it as DOCX"),
+        # The name in the text of a document is no directory entry.
+        (OLE + b"-" + "EncryptedPackage\0".encode("utf-16-le"), "a document of an old Office version", "Save it as DOCX"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "a PNG image", "OCR"),
+        (b"\xff\xd8\xff\xe0", "a JPEG image", "OCR"),
+        (b"RIFF\0\0\0\0WAVEfmt ", "a WAV recording", "transcript"),
+        (b"ID3\x04\0\0", "an MP3 recording", "transcript"),
+        (gzip.compress(b"x"), "a gzip archive", "Unpack it"),
+        (b"\x7fELF\x02", "a program", "no document"),
+        (b"MZ\x90\0\x03\0\0\0\x04", "a program", "no document"),
+        (b"{\\rtf1 hello}", "an RTF document", "save it as DOCX"),
+        (b"GGUF\x03\0\0\0", "a GGUF model file", "Choose it as a model"),
     ],
 )
-def test_other_kinds_are_named_and_refused_whatever_the_file_is_called(data: bytes, kind: str) -> None:
+def test_other_kinds_are_named_and_refused_whatever_the_file_is_called(data: bytes, kind: str, advice: str) -> None:
     with pytest.raises(DocumentError) as caught:
         read_document(data, "notes.txt", SETTINGS)
-    assert str(caught.value) == (
-        f"notes.txt is {kind}, which this version does not read yet. Save it as PDF, text, Markdown or HTML and add it again."
-    )
+    assert str(caught.value).startswith(f"notes.txt is {kind}, so it cannot be read. ")
+    assert advice in str(caught.value)
+    assert str(caught.value).endswith(".")
+
+
+def test_a_cut_off_archive_is_named_by_what_it_was_meant_to_be() -> None:
+    with pytest.raises(DocumentError, match=r"^report\.docx is a damaged Word document \(DOCX\), so it cannot be read\."):
+        read_document(zip_with("a")[:40], "report.docx", SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +106,8 @@ def test_words_that_look_like_signatures_are_text(text: str) -> None:
         ("# Title\n", "a.txt", "", "txt"),
         ("# Title\n", "a", "text/markdown", "md"),
         ("# Title\n\nSee [x](http://y).\n", "README", "", "md"),
-        ("# a comment\nx = 1\n", "Makefile", "", "txt"),
-        ("# a comment\nx = [1](2)\n", "a.py", "", "txt"),
+        ("# a comment\nx = 1\n", "Makefile", "", "code"),
+        ("# a comment\nx = [1](2)\n", "a.py", "", "code"),
         ("plain", "https://h.org/notes.md?raw=1#x", "", "md"),
         ("plain", "https://h.org", "text/plain", "txt"),
         ("", "a.html", "text/html", "txt"),
