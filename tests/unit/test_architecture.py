@@ -18,6 +18,7 @@ LAYERS = (
     {"models", "embeddings", "llms", "documents", "retrieval", "prompts"},
     {"chat", "evaluation"},
     {"library"},
+    {"bundles"},
     {"intake"},
     {"engine"},
     {"commands", "ui"},
