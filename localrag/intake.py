@@ -6,12 +6,22 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 
+from localrag.bundles import (
+    as_events,
+    copy_collection,
+    discard_unfinished,
+    export_collection,
+    import_collection,
+    rename_collection,
+)
+from localrag.chat.store import ConversationStore
 from localrag.documents.backlog import BacklogJob
 from localrag.documents.ingest import Control, IngestEvent
 from localrag.documents.jobs import IngestJob
 from localrag.documents.source import Source
-from localrag.errors import LocalRagError
+from localrag.errors import LocalRagError, StoreError
 from localrag.library import Library
 
 KEPT_JOBS = 100
@@ -68,6 +78,46 @@ class Intake:
         self._library.claim_writing()
         return self._add(IngestJob(collection, total, work))
 
+    def export(self, collection: str, path: Path, with_vectors: bool = True, with_paths: bool = False) -> IngestJob:
+        """Write a collection into one file, after what was asked for before; StoreError when there is none of that name."""
+        name = self._library.collection(collection).name
+
+        def run(control: Control) -> Iterator[IngestEvent]:
+            steps = export_collection(self._library, name, path, with_vectors, control, with_paths)
+            return as_events(name, str(path), steps, control)
+
+        return self._add(IngestJob(name, 1, run))
+
+    def import_(self, path: Path, name: str = "") -> IngestJob:
+        """Make a new collection of an exported file; a restart before the end leaves nothing of it. BusyError as `start`."""
+
+        def run(control: Control) -> Iterator[IngestEvent]:
+            return as_events(name or path.stem, str(path), import_collection(self._library, path, name, control), control)
+
+        return self.run(name or path.stem, 1, run)
+
+    def copy(self, collection: str, new: str) -> IngestJob:
+        """Make a new collection of the same documents; a restart before the end leaves nothing of it. BusyError as `start`."""
+        name = self._library.collection(collection).name
+
+        def run(control: Control) -> Iterator[IngestEvent]:
+            return as_events(new, name, copy_collection(self._library, name, new, control), control)
+
+        return self.run(new, 1, run)
+
+    def rename(self, collection: str, new: str, conversations: ConversationStore) -> str:
+        """Give a collection another name, its conversations with it; returns the name as it is now.
+
+        Raises:
+            BusyError: another process is writing.
+            StoreError: the name cannot be had, or documents are going into the collection.
+        """
+        name = self._library.collection(collection).name
+        with self._lock:
+            if any(job.collection == name and not job.finished for job in self._jobs):
+                raise StoreError(f"The collection {name} is being worked on. Rename it when that is done.")
+            return rename_collection(self._library, name, new, conversations).name
+
     def _add(self, job: IngestJob) -> IngestJob:
         with self._lock:
             working = any(not other.finished for other in self._jobs)
@@ -79,6 +129,7 @@ class Intake:
         """Take up what a crash, a stop or a pause left; needs the right to write."""
         with suppress(LocalRagError):  # whatever is wrong is said where it is needed
             self._library.backlog.sweep()
+            discard_unfinished(self._library)
             return [self._start(noted) for noted in self._library.backlog.jobs()]
         return []
 

@@ -35,6 +35,14 @@ if TYPE_CHECKING:  # chromadb takes a second to import
 MAX_NAME_CHARS = 80
 
 
+def collection_name(name: str) -> str:
+    """A name as a collection may have it, white space tidied; StoreError when it is empty or too long."""
+    name = " ".join(name.split())
+    if not name or len(name) > MAX_NAME_CHARS:
+        raise StoreError(f"A collection's name has 1 to {MAX_NAME_CHARS} characters, this one {len(name)}. Choose another.")
+    return name
+
+
 class Library:
     """Every method may be called from any thread. Reading works beside another process; writing claims the directory."""
 
@@ -115,9 +123,7 @@ class Library:
         Raises:
             StoreError: the name is empty or too long, or the collection belongs to another embedding model.
         """
-        name = " ".join(name.split())
-        if not name or len(name) > MAX_NAME_CHARS:
-            raise StoreError(f"A collection's name has 1 to {MAX_NAME_CHARS} characters, this one {len(name)}. Choose another.")
+        name = collection_name(name)
         self.claim_writing()
         model = self.embeddings()
         with self._lock:

@@ -18,7 +18,7 @@ LAYERS = (
     {"models", "embeddings", "llms", "documents", "retrieval", "prompts"},
     {"chat", "evaluation"},
     {"library"},
-    {"removal", "rereading"},
+    {"removal", "rereading", "bundles"},
     {"intake"},
     {"engine"},
     {"commands", "ui"},
