@@ -27,6 +27,7 @@ from localrag.models.starter import starter_chat
 from localrag.prompts.hub import prompt
 from localrag.settings import FIELD_GROUP, ModelSettings, Settings, save_applied
 from localrag.types import Conversation, Evidence, Timings, Turn
+from localrag.watching import FolderWatcher
 
 FINISHED_KEPT = 100
 MAX_QUEUED = 50
@@ -45,6 +46,7 @@ class Engine:
         self.settings = settings
         self.library = Library(settings)
         self.intake = Intake(self.library)
+        self.watcher = FolderWatcher(self.library, self.intake.sync)
         self.store = ConversationStore(settings.data_dir / "conversations.sqlite")
         self._worker = ModelWorker()
         self._lock = threading.RLock()
@@ -248,6 +250,7 @@ class Engine:
 
     def close(self) -> None:
         """Stop everything and free the memory."""
+        self.watcher.close()
         self.intake.close()
         self._worker.close()
         self.library.close()
@@ -260,6 +263,7 @@ def open_engine(settings: Settings) -> Engine:
     with suppress(BusyError):  # another process writes: reading works, and a write says so
         engine.library.claim_writing()
         engine.intake.go_on()
+        engine.watcher.start()
     with suppress(ModelFileError):  # no starter model yet: the Model page says what to do
         engine.start_model()
     threading.Thread(target=engine.warm_up, name="warm-up", daemon=True).start()

@@ -18,11 +18,13 @@ from localrag.bundles import (
 )
 from localrag.chat.store import ConversationStore
 from localrag.documents.backlog import BacklogJob
+from localrag.documents.folders import SyncedFolder
 from localrag.documents.ingest import Control, IngestEvent
 from localrag.documents.jobs import IngestJob
 from localrag.documents.source import Source
 from localrag.errors import LocalRagError, StoreError
 from localrag.library import Library
+from localrag.sync import sync
 
 KEPT_JOBS = 100
 
@@ -72,6 +74,21 @@ class Intake:
             return self._library.rebuild_events(record.name, control)
 
         return self._add(IngestJob(record.name, 1, run))
+
+    def sync(self, collection: str, folder: SyncedFolder, retry: bool = True, force: bool = False) -> IngestJob:
+        """Take in what is new or changed in a folder and forget what is gone: see `sync.sync`.
+
+        A restart goes on with what was to go in; what is gone is forgotten at the next sync.
+        Raises:
+            BusyError: another process is writing.
+        """
+        self._library.claim_writing()
+
+        def work(control: Control) -> Iterator[IngestEvent]:
+            return sync(self._library, collection, folder, control, force, retry, job.expect)
+
+        job = IngestJob(collection, 0, work)
+        return self._add(job)
 
     def run(self, collection: str, total: int, work: Callable[[Control], Iterator[IngestEvent]]) -> IngestJob:
         """Any other work on documents that yields events."""

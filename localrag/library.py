@@ -239,10 +239,22 @@ class Library:
         self.claim_writing()
         self.ledger.detach(home.id, [record.source for record in records if record.status == "failed"])
         self.ledger.delete_documents(home.id, [record.id for record in records if record.status != "failed"])
+        self._take_out(home)
+
+    def forget(self, collection: str, sources: Sequence[str]) -> None:
+        """Forget sources, as the ledger names them, and the documents that come from nowhere else. The files stay."""
+        home = self.collection(collection)
+        self.claim_writing()
+        self.ledger.detach(home.id, sources)
+        self._take_out(home)
+
+    def _take_out(self, home: CollectionRecord) -> None:
+        """Take vectors out that belong to no document any more."""
         unfinished = Unfinished(self.ledger.db)
         left = unfinished.left(home.id, replaced_only=True)
-        self.index().remove(home.index_name, left)
-        unfinished.settle(home.id, left)
+        if left:
+            self.index().remove(home.index_name, left)
+            unfinished.settle(home.id, left)
 
     def search(
         self,

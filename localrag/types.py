@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-DocumentStatus = Literal["indexed", "unchanged", "replaced", "empty", "failed"]
+DocumentStatus = Literal["indexed", "unchanged", "replaced", "empty", "failed", "removed"]
 Support = Literal["supported", "weak", "unsupported"]
 SegmentKind = Literal["template", "system", "history", "evidence", "question", "answer"]
 FinishReason = Literal["stop", "length", "cancelled"]

@@ -91,6 +91,10 @@ class IngestJob:
         self._opened: set[str] = set()
         self._recent: deque[tuple[float, int]] = deque()
 
+    def expect(self, total: int) -> None:
+        """Say how many documents there are, once that is known."""
+        self._total = total
+
     def cancel(self) -> None:
         """Stop before the next piece of work; finished documents stay in, the one at hand is left as it was."""
         self.control.cancel()

@@ -53,7 +53,8 @@ CREATE TABLE IF NOT EXISTS rebuilds (
     collection_id TEXT PRIMARY KEY REFERENCES collections(id) ON DELETE CASCADE, index_name TEXT NOT NULL,
     embedding TEXT NOT NULL);
 
+-- Folders that are kept in sync; the patterns are lists in JSON, `synced` is when it was last done to the end.
 CREATE TABLE IF NOT EXISTS folders (
-    collection_id TEXT NOT NULL REFERENCES collections(id) ON DELETE CASCADE, path TEXT NOT NULL, include TEXT NOT NULL,
+    collection_id TEXT NOT NULL REFERENCES collections(id) ON DELETE CASCADE, path BLOB NOT NULL, include TEXT NOT NULL,
     exclude TEXT NOT NULL, watched INTEGER NOT NULL, synced TEXT NOT NULL, PRIMARY KEY (collection_id, path));
 """

@@ -6,10 +6,10 @@ import os
 import re
 import stat
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import pathspec
-
+from localrag.documents.patterns import Patterns
 from localrag.errors import DocumentError
 
 BYTES_PER_MB = 1_000_000
@@ -39,69 +39,85 @@ def file_stamp(path: Path) -> str:
     return f"{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}:{found.st_ino}"
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What lies in a folder and the folders in it: regular files, sorted; folders that could not be read, sorted.
+
+    `linked` are the folders that links lead to and that were read through them. `lost` are links that lead nowhere now.
+    """
+
+    files: list[Path]
+    closed: list[Path]
+    linked: list[Path]
+    lost: list[Path]
+
+
 def find_files(path: Path, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> list[Path]:
     """All regular files in a folder and the folders in it, sorted, as absolute paths; for a file, that file alone.
 
-    `include` and `exclude` are patterns as in a .gitignore file, on paths below the folder: "*.pdf", "drafts/",
-    "notes/**/*.md". Without `include` every file is in; `exclude` wins.
+    `include` and `exclude` choose among them: see `Patterns`.
     Hidden files and folders are left out unless they are named themselves, and so are FIFOs, sockets and devices.
     Linked folders are followed once each, links to a folder above never. A folder inside that may not be read stands in
-    the list itself: reading it then says why.
+    the list itself, unless it is excluded: reading it then says why.
     Raises:
-        DocumentError: `path` does not exist, may not be read, or is neither a file nor a folder.
+        DocumentError: `path` does not exist, may not be read, or is neither a file nor a folder; or a pattern is wrong.
     """
     root = Path(os.path.abspath(path))
-    mode = _stat(root).st_mode
-    if stat.S_ISREG(mode):
+    if stat.S_ISREG(_stat(root).st_mode):
         return [root]
+    patterns = Patterns(include, exclude)
+    found = look_through(root)
+    files = [file for file in found.files if patterns.let_in(file.relative_to(root).as_posix())]
+    return sorted([*files, *(folder for folder in found.closed if not patterns.keep_out(folder.relative_to(root).as_posix()))])
+
+
+def look_through(folder: Path, leave_out: Path | None = None) -> Found:
+    """Everything in a folder as `find_files` has it, before any pattern; the folder `leave_out` is passed by.
+
+    Raises:
+        DocumentError: `folder` does not exist, is no folder, or cannot be read.
+    """
+    root = Path(os.path.abspath(folder))
+    mode = _stat(root).st_mode
     if not stat.S_ISDIR(mode):
-        raise _unusual(root, mode)
-    above = {_identity(folder) for folder in (root.resolve(), *root.resolve().parents)}
-    found: list[Path] = []
-    seen: set[tuple[int, int]] = set()
-    pending = [root]
-    while pending:
-        folder = pending.pop()
-        identity = _identity(folder)
-        if identity in seen or (folder != root and identity in above):
+        raise DocumentError(f"{root} is a file, not a folder.") if stat.S_ISREG(mode) else _unusual(root, mode)
+    above = {_identity(parent) for parent in (root.resolve(), *root.resolve().parents)}
+    seen = {_identity(leave_out)} if leave_out is not None else set()
+    found, pending = Found([], [], [], []), [root]
+    linked: list[Path] = []
+    while pending or linked:
+        # Links come last, so that a folder that is also here under its own name is always listed under that.
+        place = pending.pop() if pending else linked.pop()
+        identity = _identity(place)
+        if identity in seen or (place != root and identity in above):
             continue
         seen.add(identity)
+        if place.is_symlink() and place != root:
+            found.linked.append(place)
         try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    _sort_in(entry, found, pending)
-        except PermissionError as exc:
-            if folder == root:
-                raise _refused(root) from exc
-            found.append(folder)
-        except OSError:
-            found.append(folder)
-    return _chosen(root, sorted(found), include, exclude)
+            with os.scandir(place) as entries:
+                for entry in sorted(entries, key=lambda entry: entry.name, reverse=True):
+                    _sort_in(entry, found, pending, linked)
+        except OSError as exc:
+            if place == root:
+                raise _refused(root) if isinstance(exc, PermissionError) else _not_opened(root, exc) from exc
+            found.closed.append(place)
+    return Found(sorted(found.files), sorted(found.closed), sorted(found.linked), sorted(found.lost))
 
 
-def _chosen(root: Path, files: list[Path], include: Sequence[str], exclude: Sequence[str]) -> list[Path]:
-    if not include and not exclude:
-        return files
-    try:
-        wanted = pathspec.GitIgnoreSpec.from_lines(include or ["*"])
-        unwanted = pathspec.GitIgnoreSpec.from_lines(exclude)
-    except ValueError as exc:
-        raise DocumentError(f"A pattern cannot be understood: {exc}. Write it as in a .gitignore file, such as *.pdf.") from exc
-    names = [(file, file.relative_to(root).as_posix()) for file in files]
-    return [file for file, name in names if wanted.match_file(name) and not unwanted.match_file(name)]
-
-
-def _sort_in(entry: os.DirEntry[str], found: list[Path], pending: list[Path]) -> None:
+def _sort_in(entry: os.DirEntry[str], found: Found, pending: list[Path], linked: list[Path]) -> None:
     if entry.name.startswith("."):
         return
+    path = Path(entry.path)
     try:
         if entry.is_dir():
-            pending.append(Path(entry.path))
+            (linked if entry.is_symlink() else pending).append(path)
         elif entry.is_file():
-            found.append(Path(entry.path))
+            found.files.append(path)
+        elif entry.is_symlink() and not os.path.exists(path):
+            found.lost.append(path)
     except OSError:
-        # A link that leads to itself, or through a folder that may not be entered: there is no file to name.
-        return
+        found.lost.append(path)  # a link that leads to itself, or through a folder that may not be entered
 
 
 def read_file(path: Path, max_mb: float) -> bytes:
@@ -142,8 +158,7 @@ def _stat(path: Path) -> os.stat_result:
     except PermissionError as exc:
         raise _refused(path) from exc
     except (OSError, ValueError) as exc:
-        reason = getattr(exc, "strerror", None) or exc
-        raise DocumentError(f"{path!s:.200} cannot be opened ({reason}). Check the path.") from exc
+        raise _not_opened(path, exc) from exc
 
 
 def _identity(folder: Path) -> tuple[int, int]:
@@ -153,6 +168,10 @@ def _identity(folder: Path) -> tuple[int, int]:
     except OSError:
         return (-1, hash(folder))
     return found.st_dev, found.st_ino
+
+
+def _not_opened(path: Path, exc: OSError | ValueError) -> DocumentError:
+    return DocumentError(f"{path!s:.200} cannot be opened ({getattr(exc, 'strerror', None) or exc}). Check the path.")
 
 
 def _refused(path: Path) -> DocumentError:

@@ -10,16 +10,17 @@ from localrag.documents.ingest import IngestEvent
 from localrag.documents.jobs import IngestView
 from localrag.ui.markup import plain
 
-IN_PART = "read in part"
-ORDER = ("failed", "empty", IN_PART, "indexed", "replaced", "unchanged")
+NOTED = "with a note"
+ORDER = ("failed", "empty", NOTED, "indexed", "replaced", "unchanged", "removed")
 TROUBLES = ORDER[:3]
 ICONS = {
     "failed": ("red", ":material/error:"),
     "empty": ("orange", ":material/draft:"),
-    IN_PART: ("orange", ":material/warning:"),
+    NOTED: ("orange", ":material/warning:"),
     "indexed": ("green", ":material/check_circle:"),
     "replaced": ("green", ":material/published_with_changes:"),
     "unchanged": ("gray", ":material/check:"),
+    "removed": ("gray", ":material/delete:"),
 }
 SIGNS = {name: f":{color}[{icon}]" for name, (color, icon) in ICONS.items()}
 LISTED = 200
@@ -27,9 +28,9 @@ SCROLL_FROM, SCROLL_PX = 8, 260
 
 
 def kind(event: IngestEvent) -> str:
-    """The status of a finished document; one that went in without some of its parts is a kind of its own."""
+    """The status of a finished document; one that went in with something to be told is a kind of its own."""
     status = event.status or "failed"
-    return IN_PART if event.note and status in ("indexed", "replaced") else status
+    return NOTED if event.note and status in ("indexed", "replaced") else status
 
 
 def counts_line(view: IngestView) -> str:
@@ -39,7 +40,7 @@ def counts_line(view: IngestView) -> str:
 
 
 def troubles(view: IngestView) -> None:
-    """Draw the documents of a job that failed, are empty, or were read in part."""
+    """Draw the documents of a job that failed, are empty, or have a note."""
     _events([event for event in view.events if event.status is not None and kind(event) in TROUBLES])
 
 
