@@ -20,7 +20,7 @@ from localrag.chat.store import ConversationStore
 from localrag.documents.backlog import BacklogJob
 from localrag.documents.folders import SyncedFolder
 from localrag.documents.ingest import Control, IngestEvent
-from localrag.documents.jobs import IngestJob
+from localrag.documents.jobs import IngestJob, Work
 from localrag.documents.source import Source
 from localrag.errors import LocalRagError, StoreError
 from localrag.library import Library
@@ -73,7 +73,7 @@ class Intake:
         def run(control: Control) -> Iterator[IngestEvent]:
             return self._library.rebuild_events(record.name, control)
 
-        return self._add(IngestJob(record.name, 1, run))
+        return self._add(IngestJob(record.name, 1, run, what="rebuild"))
 
     def sync(self, collection: str, folder: SyncedFolder, retry: bool = True, force: bool = False) -> IngestJob:
         """Take in what is new or changed in a folder and forget what is gone: see `sync.sync`.
@@ -87,13 +87,15 @@ class Intake:
         def work(control: Control) -> Iterator[IngestEvent]:
             return sync(self._library, collection, folder, control, force, retry, job.expect)
 
-        job = IngestJob(collection, 0, work)
+        job = IngestJob(collection, 0, work, what="sync")
         return self._add(job)
 
-    def run(self, collection: str, total: int, work: Callable[[Control], Iterator[IngestEvent]]) -> IngestJob:
+    def run(
+        self, collection: str, total: int, work: Callable[[Control], Iterator[IngestEvent]], what: Work = "documents"
+    ) -> IngestJob:
         """Any other work on documents that yields events."""
         self._library.claim_writing()
-        return self._add(IngestJob(collection, total, work))
+        return self._add(IngestJob(collection, total, work, what=what))
 
     def export(self, collection: str, path: Path, with_vectors: bool = True, with_paths: bool = False) -> IngestJob:
         """Write a collection into one file, after what was asked for before; StoreError when there is none of that name."""
@@ -103,7 +105,7 @@ class Intake:
             steps = export_collection(self._library, name, path, with_vectors, control, with_paths)
             return as_events(name, str(path), steps, control)
 
-        return self._add(IngestJob(name, 1, run))
+        return self._add(IngestJob(name, 1, run, what="export"))
 
     def import_(self, path: Path, name: str = "") -> IngestJob:
         """Make a new collection of an exported file; a restart before the end leaves nothing of it. BusyError as `start`."""
@@ -111,7 +113,7 @@ class Intake:
         def run(control: Control) -> Iterator[IngestEvent]:
             return as_events(name or path.stem, str(path), import_collection(self._library, path, name, control), control)
 
-        return self.run(name or path.stem, 1, run)
+        return self.run(name or path.stem, 1, run, "import")
 
     def copy(self, collection: str, new: str) -> IngestJob:
         """Make a new collection of the same documents; a restart before the end leaves nothing of it. BusyError as `start`."""
@@ -120,7 +122,7 @@ class Intake:
         def run(control: Control) -> Iterator[IngestEvent]:
             return as_events(new, name, copy_collection(self._library, name, new, control), control)
 
-        return self.run(new, 1, run)
+        return self.run(new, 1, run, "copy")
 
     def rename(self, collection: str, new: str, conversations: ConversationStore) -> str:
         """Give a collection another name, its conversations with it; returns the name as it is now.

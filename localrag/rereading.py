@@ -26,7 +26,7 @@ def ask_anew(library: Library, collection: str, records: Sequence[DocumentRecord
     lost: list[DocumentRecord] = []
     for record in records:
         found = [containers.get(source) or source for source in (record.source, *record.also)]
-        found = [place for place in found if _leads_back(place)]
+        found = [place for place in found if leads_back(place)]
         if found:  # one source is enough: the others hold the same
             kept.append(record)
             places[next((place for place in found if is_address(place) or os.path.lexists(place)), found[0])] = None
@@ -36,8 +36,9 @@ def ask_anew(library: Library, collection: str, records: Sequence[DocumentRecord
     return [_source(place) for place in places], lost
 
 
-def _leads_back(place: str) -> bool:
-    return is_address(place) or Path(place).is_absolute()
+def leads_back(source: str) -> bool:
+    """Whether a source is an address or a path, and not only the name of something that was uploaded."""
+    return is_address(source) or Path(source).is_absolute()
 
 
 def _source(place: str) -> Source:

@@ -7,6 +7,7 @@ from localrag.ui import state
 from localrag.ui.collections_view import collection_bar
 from localrag.ui.documents_view import documents, empty_collection
 from localrag.ui.errors import show_errors
+from localrag.ui.folders_view import folders, start_keeping
 from localrag.ui.ingest import ingest_strip, start_place, start_uploads, uploader
 from localrag.ui.page import open_page
 from localrag.ui.removal_view import removal_report
@@ -31,9 +32,12 @@ with show_errors():
             help="An address is fetched when you press Add; addresses inside your network are refused unless allowed.",
         )
         added = st.form_submit_button("Add", icon=":material/add:")
-    if added and place.strip():
-        with show_errors():
-            start_place(engine, collection, place)
+        kept = st.form_submit_button(
+            "Keep in sync", icon=":material/sync:", help="For a folder: its changes go in by themselves"
+        )
+    if (added or kept) and place.strip():
+        with show_errors(), st.spinner("Looking there"):
+            (start_keeping if kept else start_place)(engine, collection, place)
             st.rerun()
     ingest_strip(engine)
     removal_report(engine)
@@ -42,4 +46,5 @@ with show_errors():
     if known is None:
         empty_collection(engine, collection)
     else:
+        folders(engine, known)
         documents(engine, known)

@@ -9,11 +9,14 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from localrag.documents.ingest import Control, IngestEvent
 from localrag.errors import LocalRagError
 
 logger = logging.getLogger(__name__)
+Work = Literal["documents", "sync", "rebuild", "export", "import", "copy"]
+"""What a job does: take documents in, keep a folder in sync, or something with a whole collection."""
 RATE_S = 20.0
 """The rate is that of the last so many seconds: what was true an hour ago says little about what is left."""
 
@@ -35,6 +38,7 @@ class IngestView:
     error: str
     seconds: float
     rate: float = 0.0
+    what: Work = "documents"
 
     @property
     def done(self) -> int:
@@ -71,13 +75,18 @@ class IngestJob:
     """A generator of events, drained on a thread of the engine. Every method may be called from any thread."""
 
     def __init__(
-        self, collection: str, total: int, run: Callable[[Control], Iterator[IngestEvent]], number: int | None = None
+        self,
+        collection: str,
+        total: int,
+        run: Callable[[Control], Iterator[IngestEvent]],
+        number: int | None = None,
+        what: Work = "documents",
     ) -> None:
         """`run` gets what tells it to stop or wait, and yields events; nothing starts before `drain`.
 
         `number` is the job's in the backlog, where it is in it.
         """
-        self.number = number
+        self.number, self.what = number, what
         self.key = uuid.uuid4().hex
         self.collection, self._total, self._run = collection, total, run
         self._events: dict[str, IngestEvent] = {}
@@ -119,6 +128,7 @@ class IngestJob:
             self._error,
             self._working_s(),
             self._rate(),
+            self.what,
         )
 
     def _working_s(self) -> float:

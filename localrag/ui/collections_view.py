@@ -6,8 +6,10 @@ import streamlit as st
 
 from localrag.documents.collection_ledger import CollectionRecord
 from localrag.engine import Engine
+from localrag.library import MAX_NAME_CHARS
 from localrag.settings import DEFAULT_COLLECTION, GUIDE_COLLECTION
 from localrag.ui import state
+from localrag.ui.collection_work import import_form, is_rebuilding, more
 from localrag.ui.errors import show_errors
 from localrag.ui.markup import plain
 from localrag.ui.removal_view import rebuild
@@ -21,48 +23,22 @@ def collection_bar(engine: Engine, names: list[str]) -> str:
         current = state.collection(names, first)
         chosen: str = st.selectbox("Collection", names, names.index(current), width=280)
         state.choose_collection(chosen)
-        with st.popover("New", icon=":material/add:"), st.form("new_collection", border=False, clear_on_submit=True):
-            name = st.text_input("Name of the new collection", max_chars=80)
-            if st.form_submit_button("Make it"):
-                with show_errors():
-                    state.choose_collection(engine.library.create_collection(name).name)
-                    st.rerun()
+        with st.popover("New", icon=":material/add:"):
+            with st.form("new_collection", border=False, clear_on_submit=True):
+                name = st.text_input("Name of the new collection", max_chars=MAX_NAME_CHARS)
+                if st.form_submit_button("Make it"):
+                    with show_errors():
+                        state.choose_collection(engine.library.create_collection(name).name)
+                        st.rerun()
+            import_form(engine)
         known = engine.library.ledger.collection(chosen)
         if known is not None:
-            _more(engine, known)
+            more(engine, known)
     if known is not None:
         count = f"{known.documents:,} document{'s' * (known.documents != 1)}"
         st.caption(f"{count} · {known.chunks:,} chunks · embedding model {plain(known.embedding_name)}")
         _other_model(engine, known)
     return chosen
-
-
-def _more(engine: Engine, known: CollectionRecord) -> None:
-    """What is done with a whole collection."""
-    with st.popover("More", icon=":material/more_horiz:", type="tertiary"):
-        st.button(
-            "Rebuild its vectors",
-            icon=":material/refresh:",
-            key="rebuild",
-            disabled=not known.chunks or is_rebuilding(engine, known.name),
-            help="Embeds every chunk anew from the text that is kept; no file is needed, and it can be searched meanwhile.",
-            on_click=rebuild,
-            args=(engine, known.name),
-        )
-        st.space("small")
-        st.markdown(f"Delete **{plain(known.name)}** with {known.documents:,} documents and {known.chunks:,} chunks?")
-        st.caption("Its texts and vectors are removed from this machine. Your own files and your chats stay.")
-        if st.button("Delete the collection", icon=":material/delete:"):
-            with show_errors():
-                engine.library.delete_collection(known.name)
-                state.choose_collection(DEFAULT_COLLECTION)
-                state.notify(f"The collection {known.name} was deleted.")
-                st.rerun()
-
-
-def is_rebuilding(engine: Engine, name: str) -> bool:
-    """Whether a job that is not finished embeds a collection anew."""
-    return any(job.collection == name and job.number is None and not job.finished for job in engine.intake.jobs)
 
 
 def _other_model(engine: Engine, known: CollectionRecord) -> None:

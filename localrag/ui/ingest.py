@@ -19,6 +19,8 @@ from localrag.ui.outcomes import counts_line, outcome, troubles
 POLL_S = 0.4
 KINDS = "PDF, Word, PowerPoint, Excel, CSV, EPUB, mail, JSON, HTML, Markdown, code, text, and ZIP archives of these"
 
+DOING = {"rebuild": "Embedding {} anew", "export": "Writing {} to a file", "import": "Importing {}", "copy": "Copying to {}"}
+
 
 def uploader(engine: Engine, label: str, key: str) -> list[UploadedFile]:
     """Draw the drop zone; returns what was dropped."""
@@ -85,9 +87,8 @@ def _working(engine: Engine, drawn: list[str], drawn_done: int) -> None:
 def _job(engine: Engine, job: IngestJob, view: IngestView, place: int, held_up: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if place:
-            documents = f"{view.total:,} document{'s' * (view.total != 1)} for {plain(view.collection)}"
             behind = ", behind the paused one" if held_up else ""
-            st.caption(f":material/schedule: Number {place + 1} in the queue{behind}: {documents}", width="stretch")
+            st.caption(f":material/schedule: Number {place + 1} in the queue{behind}: {waiting(view)}", width="stretch")
         else:
             st.progress(view.share, text=line(view))
         label, icon = ("Resume", ":material/play_arrow:") if view.paused else ("Pause", ":material/pause:")
@@ -124,11 +125,13 @@ def line(view: IngestView) -> str:
     """Where a job stands: the document at work, how many are done, the rate, and how long it will take."""
     if view.cancelled:
         return "Stopping after the piece at hand"
-    files = f"{min(view.done + 1, view.total):,} of {view.total:,} documents"
     if view.current is None:
-        return f"{plain(view.collection)} · {'paused' if view.paused else 'starting'} · {view.total:,} documents"
+        return f"{waiting(view)} · {'paused' if view.paused else 'starting'}"
     done = f"{view.current.done:,} of {view.current.chunks:,} chunks" if view.current.chunks else "reading"
-    parts = [plain(view.current.name), done, files]
+    if view.what in DOING:
+        parts = [DOING[view.what].format(plain(view.collection)), done]
+    else:
+        parts = [plain(view.current.name), done, f"{min(view.done + 1, view.total):,} of {view.total:,} documents"]
     if view.paused:
         return " · ".join([*parts, "paused"])
     if view.rate:
@@ -136,6 +139,18 @@ def line(view: IngestView) -> str:
     if view.left_s is not None:
         parts.append(f"about {duration(view.left_s)} left")
     return " · ".join(parts)
+
+
+def waiting(view: IngestView) -> str:
+    """What a job will do."""
+    name = plain(view.collection)
+    if view.what in DOING:
+        return DOING[view.what].format(name)
+    return f"Syncing a folder with {name}" if view.what == "sync" else f"{_documents(view.total)} for {name}"
+
+
+def _documents(count: int) -> str:
+    return f"{count:,} document{'s' * (count != 1)}"
 
 
 def duration(seconds: float) -> str:

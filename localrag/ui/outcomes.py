@@ -23,6 +23,8 @@ ICONS = {
     "removed": ("gray", ":material/delete:"),
 }
 SIGNS = {name: f":{color}[{icon}]" for name, (color, icon) in ICONS.items()}
+WHOLE = {"rebuild": "was embedded anew", "export": "was written", "import": "was imported", "copy": "was copied"}
+"""Jobs that do one thing with a whole collection, and what is said when it is done."""
 LISTED = 200
 SCROLL_FROM, SCROLL_PX = 8, 260
 
@@ -51,12 +53,17 @@ def outcome(view: IngestView, key: str) -> None:
     finished = [event for event in view.events if event.status is not None]
     if not finished:
         return
+    if view.what in WHOLE:
+        _whole(view, finished[-1])
+        return
     counts = Counter(kind(event) for event in finished)
-    good = [event for event in finished if event.status not in ("failed", "empty")]
+    gone = counts["removed"]
+    good = [event for event in finished if event.status not in ("failed", "empty", "removed")]
     chunks = sum(event.chunks for event in good if event.status != "unchanged")
     stopped = " · cancelled" if view.cancelled else ""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        title = f"{len(good):,} of {view.total:,} documents in · {chunks:,} chunks · {view.seconds:.1f} s{stopped}"
+        removed = f" · {gone:,} removed" if gone else ""
+        title = f"{len(good):,} of {view.total:,} documents in{removed} · {chunks:,} chunks · {view.seconds:.1f} s{stopped}"
         st.markdown(f"{plain(view.collection)}: {title}", width="content")
         names = [name for name in ORDER if counts[name]]
         chosen = st.pills(
@@ -69,6 +76,11 @@ def outcome(view: IngestView, key: str) -> None:
             key=f"outcome_{key}",
         )
     _events([event for event in finished if kind(event) in chosen])
+
+
+def _whole(view: IngestView, event: IngestEvent) -> None:
+    to = f" to {plain(event.path)}" if view.what == "export" else ""
+    st.markdown(f"{SIGNS['indexed']} {plain(event.name)} {WHOLE[view.what]}{to}: {event.chunks:,} chunks, {view.seconds:.1f} s")
 
 
 def _events(events: list[IngestEvent]) -> None:

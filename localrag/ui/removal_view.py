@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from localrag.documents.sources import is_address
 from localrag.engine import Engine
 from localrag.errors import LocalRagError
 from localrag.removal import REMAINS, SourceFile, remove, source_files
+from localrag.rereading import leads_back
 from localrag.types import DocumentRecord
 from localrag.ui import state
 from localrag.ui.errors import show_errors
@@ -24,8 +24,7 @@ def confirm_removal(engine: Engine, collection: str, records: list[DocumentRecor
     st.markdown(f"Text, {chunks:,} chunks and vectors of {_documents(len(records))} leave the collection {plain(collection)}:")
     _list([_described(record) for record in records])
     files = source_files(engine.library, collection, records)
-    uploads = sum(not record.source.startswith("/") and not is_address(record.source) for record in records)
-    if uploads:
+    if any(not leads_back(record.source) for record in records):
         st.caption("Uploaded files are not kept by LocalRAG: beside the text there is no copy that could stay behind.")
     paths = _files(files)
     st.caption(REMAINS)
