@@ -106,8 +106,16 @@ def _document_commands(add: Add, inside: argparse.ArgumentParser) -> None:
     delete = add("delete", "documents:delete", "take documents out of a collection; the files stay", inside)
     delete.add_argument("documents", nargs="+", metavar="DOCUMENT")
 
-    collections = add("collections", "documents:collections", "list collections, or delete one")
-    collections.add_argument("--delete", metavar="NAME")
+    collections = add("collections", "collections:collections", "list collections, or rename, copy, export, import, delete one")
+    which = collections.add_mutually_exclusive_group()
+    which.add_argument("--delete", metavar="NAME")
+    which.add_argument("--rename", nargs=2, metavar=("OLD", "NEW"))
+    which.add_argument("--copy", nargs=2, metavar=("NAME", "NEW"))
+    which.add_argument("--export", nargs=2, metavar=("NAME", "FILE"), help="write a collection into one file, *.localrag")
+    which.add_argument("--import", dest="import_file", metavar="FILE", help="make a new collection of an exported one")
+    collections.add_argument("--as", dest="as_name", metavar="NAME", help="with --import: its name here")
+    collections.add_argument("--no-vectors", action="store_true", help="with --export: texts only, they are embedded anew")
+    collections.add_argument("--with-paths", action="store_true", help="with --export: say in which folders the files lie")
 
 
 def _question_commands(add: Add, inside: argparse.ArgumentParser) -> None:
@@ -143,7 +151,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if args.show and (args.show[0] != "show" or len(args.show) != 2):
             root.error("documents takes nothing, or: documents show DOCUMENT")
         args.show = args.show[1] if args.show else None
-    for name in ("question", "collection", "conversation", "delete"):
+    if args.command == "collections":
+        if args.as_name is not None and args.import_file is None:
+            root.error("--as goes with --import")
+        if (args.no_vectors or args.with_paths) and args.export is None:
+            root.error("--no-vectors and --with-paths go with --export")
+    for name in ("question", "collection", "conversation", "delete", "as_name"):
         if isinstance(given := getattr(args, name, None), str):
             setattr(args, name, printable(given))  # the terminal may send any bytes
     flags = {name: getattr(args, name, None) for name in SETTING_FLAGS}

@@ -231,6 +231,10 @@ class Engine:
 
     # Conversations
 
+    def rename_collection(self, collection: str, new: str) -> str:
+        """Give a collection another name, the conversations about it with it; see `Intake.rename`."""
+        return self.intake.rename(collection, new, self.store)
+
     def new_conversation(self, collection: str) -> str:
         """Start a conversation about a collection (empty: without documents); returns its id."""
         return self.store.create(collection)

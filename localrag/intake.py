@@ -6,15 +6,27 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 
+from localrag.bundles import (
+    as_events,
+    copy_collection,
+    discard_unfinished,
+    export_collection,
+    import_collection,
+    rename_collection,
+)
+from localrag.chat.store import ConversationStore
 from localrag.documents.backlog import BacklogJob
 from localrag.documents.folders import SyncedFolder
 from localrag.documents.ingest import Control, IngestEvent
-from localrag.documents.jobs import IngestJob
+from localrag.documents.jobs import IngestJob, Work
 from localrag.documents.source import Source
-from localrag.errors import LocalRagError
+from localrag.errors import LocalRagError, StoreError
 from localrag.library import Library
 from localrag.sync import sync
+
+KEPT_JOBS = 100
 
 
 class Intake:
@@ -61,7 +73,7 @@ class Intake:
         def run(control: Control) -> Iterator[IngestEvent]:
             return self._library.rebuild_events(record.name, control)
 
-        return self._add(IngestJob(record.name, 1, run))
+        return self._add(IngestJob(record.name, 1, run, what="rebuild"))
 
     def sync(self, collection: str, folder: SyncedFolder, retry: bool = True, force: bool = False) -> IngestJob:
         """Take in what is new or changed in a folder and forget what is gone: see `sync.sync`.
@@ -75,17 +87,60 @@ class Intake:
         def work(control: Control) -> Iterator[IngestEvent]:
             return sync(self._library, collection, folder, control, force, retry, job.expect)
 
-        job = IngestJob(collection, 0, work)
+        job = IngestJob(collection, 0, work, what="sync")
         return self._add(job)
 
-    def run(self, collection: str, total: int, work: Callable[[Control], Iterator[IngestEvent]]) -> IngestJob:
+    def run(
+        self, collection: str, total: int, work: Callable[[Control], Iterator[IngestEvent]], what: Work = "documents"
+    ) -> IngestJob:
         """Any other work on documents that yields events."""
         self._library.claim_writing()
-        return self._add(IngestJob(collection, total, work))
+        return self._add(IngestJob(collection, total, work, what=what))
+
+    def export(self, collection: str, path: Path, with_vectors: bool = True, with_paths: bool = False) -> IngestJob:
+        """Write a collection into one file, after what was asked for before; StoreError when there is none of that name."""
+        name = self._library.collection(collection).name
+
+        def run(control: Control) -> Iterator[IngestEvent]:
+            steps = export_collection(self._library, name, path, with_vectors, control, with_paths)
+            return as_events(name, str(path), steps, control)
+
+        return self._add(IngestJob(name, 1, run, what="export"))
+
+    def import_(self, path: Path, name: str = "") -> IngestJob:
+        """Make a new collection of an exported file; a restart before the end leaves nothing of it. BusyError as `start`."""
+
+        def run(control: Control) -> Iterator[IngestEvent]:
+            return as_events(name or path.stem, str(path), import_collection(self._library, path, name, control), control)
+
+        return self.run(name or path.stem, 1, run, "import")
+
+    def copy(self, collection: str, new: str) -> IngestJob:
+        """Make a new collection of the same documents; a restart before the end leaves nothing of it. BusyError as `start`."""
+        name = self._library.collection(collection).name
+
+        def run(control: Control) -> Iterator[IngestEvent]:
+            return as_events(new, name, copy_collection(self._library, name, new, control), control)
+
+        return self.run(new, 1, run, "copy")
+
+    def rename(self, collection: str, new: str, conversations: ConversationStore) -> str:
+        """Give a collection another name, its conversations with it; returns the name as it is now.
+
+        Raises:
+            BusyError: another process is writing.
+            StoreError: the name cannot be had, or documents are going into the collection.
+        """
+        name = self._library.collection(collection).name
+        with self._lock:
+            if any(job.collection == name and not job.finished for job in self._jobs):
+                raise StoreError(f"The collection {name} is being worked on. Rename it when that is done.")
+            return rename_collection(self._library, name, new, conversations).name
 
     def _add(self, job: IngestJob) -> IngestJob:
         with self._lock:
-            self._jobs = [*[other for other in self._jobs if not other.finished], job]
+            working = any(not other.finished for other in self._jobs)
+            self._jobs = [*(self._jobs[-KEPT_JOBS:] if working else []), job]
         self._thread.submit(job.drain)
         return job
 
@@ -93,6 +148,7 @@ class Intake:
         """Take up what a crash, a stop or a pause left; needs the right to write."""
         with suppress(LocalRagError):  # whatever is wrong is said where it is needed
             self._library.backlog.sweep()
+            discard_unfinished(self._library)
             return [self._start(noted) for noted in self._library.backlog.jobs()]
         return []
 
@@ -112,6 +168,12 @@ class Intake:
         with self._lock:
             running = [job for job in self._jobs if not job.finished]
             return running or self._jobs[-1:]
+
+    @property
+    def finished_jobs(self) -> list[IngestJob]:
+        """Jobs that are finished, in order, since there was last nothing to do."""
+        with self._lock:
+            return [job for job in self._jobs if job.finished]
 
     def close(self) -> None:
         """Stop; what is left goes on after a restart."""

@@ -35,6 +35,14 @@ if TYPE_CHECKING:  # chromadb takes a second to import
 MAX_NAME_CHARS = 80
 
 
+def collection_name(name: str) -> str:
+    """A name as a collection may have it, white space tidied; StoreError when it is empty or too long."""
+    name = " ".join(name.split())
+    if not name or len(name) > MAX_NAME_CHARS:
+        raise StoreError(f"A collection's name has 1 to {MAX_NAME_CHARS} characters, this one {len(name)}. Choose another.")
+    return name
+
+
 class Library:
     """Every method may be called from any thread. Reading works beside another process; writing claims the directory."""
 
@@ -81,6 +89,11 @@ class Library:
                 self._embeddings = load_embeddings(documents, path)
             return self._embeddings
 
+    @property
+    def loaded_embeddings(self) -> EmbeddingModel | None:
+        """The embedding model of the settings if it is in memory; never loads it."""
+        return self._embeddings
+
     def index(self) -> VectorIndex:
         """The vector database, opened at the first call, and anew after another process wrote: Chroma would not see it."""
         with self._lock:
@@ -110,9 +123,7 @@ class Library:
         Raises:
             StoreError: the name is empty or too long, or the collection belongs to another embedding model.
         """
-        name = " ".join(name.split())
-        if not name or len(name) > MAX_NAME_CHARS:
-            raise StoreError(f"A collection's name has 1 to {MAX_NAME_CHARS} characters, this one {len(name)}. Choose another.")
+        name = collection_name(name)
         self.claim_writing()
         model = self.embeddings()
         with self._lock:
@@ -219,14 +230,16 @@ class Library:
     def delete_document(self, collection: str, document: str) -> DocumentRecord:
         """Take a document out of a collection: its text, chunks and vectors. The source file stays."""
         record = self.find_document(collection, document)
+        self.delete_documents(collection, [record])
+        return record
+
+    def delete_documents(self, collection: str, records: Sequence[DocumentRecord]) -> None:
+        """Take documents out of a collection, all at once: text, chunks and vectors. Source files stay."""
         home = self.collection(collection)
         self.claim_writing()
-        if record.status == "failed":
-            self.ledger.detach(home.id, [record.source])
-            return record
-        self.ledger.delete_document(home.id, record.id)
+        self.ledger.detach(home.id, [record.source for record in records if record.status == "failed"])
+        self.ledger.delete_documents(home.id, [record.id for record in records if record.status != "failed"])
         self._take_out(home)
-        return record
 
     def forget(self, collection: str, sources: Sequence[str]) -> None:
         """Forget sources, as the ledger names them, and the documents that come from nowhere else. The files stay."""

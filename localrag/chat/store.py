@@ -108,6 +108,10 @@ class ConversationStore:
         """Ask another collection from the next question on."""
         self._run("UPDATE conversations SET collection = ? WHERE id = ?", (collection, conversation_id))
 
+    def rename_collection(self, name: str, new: str) -> None:
+        """Let all conversations about a collection follow it to its new name."""
+        self._run("UPDATE conversations SET collection = ? WHERE collection = ?", (new, name))
+
     def delete(self, conversation_id: str) -> None:
         """Forget a conversation."""
         self._run("DELETE FROM conversations WHERE id = ?", (conversation_id,))

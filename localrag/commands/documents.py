@@ -1,4 +1,4 @@
-"""ingest, documents, delete, collections."""
+"""ingest, documents, delete."""
 
 from __future__ import annotations
 
@@ -101,27 +101,5 @@ def delete(args: Namespace, settings: Settings) -> int:
                 status = FAILED
                 say_json({"document": document, "status": "failed", "error": str(exc)}) if args.json else complain(str(exc))
         return status
-    finally:
-        library.close()
-
-
-def collections(args: Namespace, settings: Settings) -> int:
-    """List collections, or delete one."""
-    library = Library(settings)
-    try:
-        if args.delete is not None:
-            library.delete_collection(args.delete)
-            say_json({"collection": args.delete, "status": "deleted"}) if args.json else say(f"deleted {args.delete}")
-            return DONE
-        for record in library.collections():
-            line = {
-                "collection": record.name,
-                "documents": record.documents,
-                "chunks": record.chunks,
-                "embedding_model": record.embedding_name,
-                "created": record.created,
-            }
-            say_json(line) if args.json else say(f"{record.name}  {record.documents} documents, {record.chunks} chunks")
-        return DONE
     finally:
         library.close()

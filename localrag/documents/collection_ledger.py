@@ -9,6 +9,10 @@ from pathlib import Path
 
 from localrag.documents.database import Database
 from localrag.documents.ledger_schema import SCHEMA, VERSION
+from localrag.errors import StoreError
+
+HIDDEN = " "
+"""A name that begins so is no person's: the collection is being made and not shown until it is whole, and named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +55,14 @@ class CollectionLedger:
         """A pair that changes when chunks were taken out or replaced, here or in another process."""
         return self._taken_out, self.db.version()
 
-    def collections(self) -> list[CollectionRecord]:
-        """All collections by name, with how many documents and chunks they hold."""
+    def collections(self, hidden: bool = False) -> list[CollectionRecord]:
+        """All collections by name, with how many documents and chunks they hold; or those that are `hidden` as yet."""
         rows = self.db.rows(
             "SELECT c.*, (SELECT count(*) FROM documents d WHERE d.collection_id = c.id) AS documents,"
             " (SELECT coalesce(sum(chunks), 0) FROM documents d WHERE d.collection_id = c.id) AS chunks"
             " FROM collections c ORDER BY c.name"
         )
-        return [CollectionRecord(**dict(row)) for row in rows]
+        return [CollectionRecord(**dict(row)) for row in rows if row["name"].startswith(HIDDEN) == hidden]
 
     def collection(self, name: str) -> CollectionRecord | None:
         """The collection of that name, or None."""
@@ -76,7 +80,13 @@ class CollectionLedger:
     def rename_collection(self, collection_id: str, name: str) -> None:
         """Give a collection another name; StoreError when it is taken."""
         with self.db.transaction() as db:
+            if db.execute("SELECT 1 FROM collections WHERE name = ? AND id <> ?", (name, collection_id)).fetchone():
+                raise StoreError(f"There is a collection named {name} already. Choose another name.")
             db.execute("UPDATE collections SET name = ? WHERE id = ?", (name, collection_id))
+
+    def add_hidden(self, embedding: str, embedding_name: str, dimension: int) -> CollectionRecord:
+        """Create a collection that nobody sees until `rename_collection` names it."""
+        return self.add_collection(f"{HIDDEN}{uuid.uuid4().hex}", embedding, embedding_name, dimension)
 
     def begin_rebuild(self, collection_id: str, embedding: str) -> str:
         """The name of the index a collection is embedded anew into; one for the same model that was broken off goes on."""

@@ -75,6 +75,15 @@ class Database:
             except sqlite3.Error as exc:
                 raise StoreError(f"The ledger {self.path} cannot be read: {exc}. Check the data directory.") from exc
 
+    def hold(self) -> None:
+        """From now on `rows` finds what is committed now, whatever is written meanwhile."""
+        with self._read_lock:
+            try:
+                self._reader.execute("BEGIN")
+                self._reader.execute("SELECT count(*) FROM sqlite_master").fetchone()  # the moment is that of the first read
+            except sqlite3.Error as exc:
+                raise StoreError(f"The ledger {self.path} cannot be read: {exc}. Check the data directory.") from exc
+
     def version(self) -> int:
         """A number that changes when another process has written; writes of this one leave it as it is."""
         try:  # without the lock: SQLite serialises calls itself, and a search must not wait for a long transaction

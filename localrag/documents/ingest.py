@@ -58,22 +58,32 @@ class Control:
     def __init__(self) -> None:
         self._cancelled, self._going = threading.Event(), threading.Event()
         self._going.set()
+        self._paused_at: float | None = None
+        self._waited_s = 0.0
         self.goes_on_later = False
 
     def cancel(self, goes_on_later: bool = False) -> None:
         """Stop before the next piece of work; what is left is forgotten, unless it `goes_on_later`, after a restart."""
         self.goes_on_later = goes_on_later
         self._cancelled.set()
-        self._going.set()
+        self.resume()
 
     def pause(self) -> None:
         """Wait before the next piece of work."""
-        if not self._cancelled.is_set():
+        if not self._cancelled.is_set() and self._going.is_set():
+            self._paused_at = time.perf_counter()
             self._going.clear()
 
     def resume(self) -> None:
         """Go on."""
+        self._waited_s = self.waited_s()
+        self._paused_at = None
         self._going.set()
+
+    def waited_s(self) -> float:
+        """Seconds it was paused so far."""
+        at = self._paused_at
+        return self._waited_s + (0.0 if at is None else time.perf_counter() - at)
 
     @property
     def cancelled(self) -> bool:

@@ -186,11 +186,18 @@ class Ledger(CollectionLedger):
                 db.execute("DELETE FROM sources WHERE collection_id = ? AND source = ?", (collection_id, source))
         self._taken_out += 1
 
-    def delete_document(self, collection_id: str, document_id: str) -> None:
-        """Take a document out, with all its sources; its chunk ids become `unfinished`, to be taken out of Chroma."""
+    def delete_documents(self, collection_id: str, document_ids: Iterable[str]) -> None:
+        """Take documents out, with all their sources; their chunk ids become `unfinished`, to be taken out of Chroma."""
         with self.db.transaction() as db:
-            _replace_chunks(db, collection_id, document_id)
-            db.execute("DELETE FROM documents WHERE id = ?", (document_id,))
+            for document_id in document_ids:
+                _replace_chunks(db, collection_id, document_id)
+                db.execute("DELETE FROM documents WHERE id = ?", (document_id,))
+        self._taken_out += 1
+
+    def ask_anew(self, document_ids: Iterable[str]) -> None:
+        """Forget how documents were made: their sources are read again when they come, although they have not changed."""
+        with self.db.transaction() as db:
+            db.executemany("UPDATE documents SET reader = '' WHERE id = ?", [(document_id,) for document_id in document_ids])
 
 
 def _replace_chunks(db: sqlite3.Connection, collection_id: str, document_id: str) -> None:

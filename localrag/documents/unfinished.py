@@ -67,15 +67,28 @@ class Unfinished:
             found |= {row["chunk_id"]: unpack(row["ranges"], row["vectors"]) for row in self._db.rows(sql, [index_name, *part])}
         return found
 
+    def count_sentences(self, collection_id: str, index_name: str) -> int:
+        """How many sentences of a collection's chunks have a vector in an index."""
+        rows = self._db.rows(
+            "SELECT coalesce(sum(length(s.ranges)), 0) / 8 AS count FROM documents d JOIN chunks k ON k.document_id = d.id"
+            " JOIN sentences s ON s.chunk_id = k.id WHERE d.collection_id = ? AND s.index_name = ?",
+            (collection_id, index_name),
+        )
+        return int(rows[0]["count"])
+
+
+def in_levels(vectors: Vectors) -> NDArray[np.int8]:
+    """Vectors as 8-bit integers, scaled by each row's largest value; made from such rows they are the same again."""
+    largest = np.abs(vectors).max(axis=1, keepdims=True, initial=0)
+    return np.rint(vectors * (LEVELS / np.where(largest == 0, 1, largest))).astype(np.int8)
+
 
 def pack(ranges: Spans, vectors: Vectors) -> tuple[bytes, bytes]:
     """Ranges as pairs of 32-bit integers; vectors as 8-bit integers scaled by each row's largest value.
 
     A quarter of the size of 32-bit floats; the cosine to the original stays above 0.999 (measured on MiniLM's vectors).
     """
-    largest = np.abs(vectors).max(axis=1, keepdims=True, initial=0)
-    scaled = np.rint(vectors * (LEVELS / np.where(largest == 0, 1, largest))).astype(np.int8)
-    return np.asarray(ranges, "<i4").tobytes(), scaled.tobytes()
+    return np.asarray(ranges, "<i4").tobytes(), in_levels(vectors).tobytes()
 
 
 def unpack(ranges: bytes, vectors: bytes) -> tuple[Spans, Vectors]:

@@ -8,7 +8,7 @@ from localrag.engine import Engine
 from localrag.settings import DEFAULT_COLLECTION, GUIDE_COLLECTION
 from localrag.types import Conversation
 from localrag.ui import state
-from localrag.ui.ingest import ingest_strip, start_uploads
+from localrag.ui.ingest import ingest_strip, start_uploads, uploader
 from localrag.ui.markup import plain
 
 SAMPLE_QUESTIONS = ("Where is my data kept?", "How do I stop an answer?", "What do the marks under a sentence mean?")
@@ -62,11 +62,7 @@ def welcome(engine: Engine, collection: str) -> str | None:
             for number, text in enumerate(SAMPLE_QUESTIONS):
                 if st.button(text, key=f"sample_{number}"):
                     asked = text
-    files = st.file_uploader(
-        "Drop your own documents here",
-        accept_multiple_files=True,
-        key=f"first_upload_{state.upload_round()}",
-    )
+    files = uploader(engine, "Drop your own documents here", key=f"first_upload_{state.upload_round()}")
     if files:
         start_uploads(engine, DEFAULT_COLLECTION, files)
         state.choose_collection(DEFAULT_COLLECTION)

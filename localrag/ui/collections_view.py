@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
+from localrag.documents.collection_ledger import CollectionRecord
 from localrag.engine import Engine
+from localrag.library import MAX_NAME_CHARS
 from localrag.settings import DEFAULT_COLLECTION, GUIDE_COLLECTION
 from localrag.ui import state
+from localrag.ui.collection_work import import_form, is_rebuilding, more
 from localrag.ui.errors import show_errors
 from localrag.ui.markup import plain
+from localrag.ui.removal_view import rebuild
 
 
 def collection_bar(engine: Engine, names: list[str]) -> str:
@@ -19,24 +23,41 @@ def collection_bar(engine: Engine, names: list[str]) -> str:
         current = state.collection(names, first)
         chosen: str = st.selectbox("Collection", names, names.index(current), width=280)
         state.choose_collection(chosen)
-        with st.popover("New", icon=":material/add:"), st.form("new_collection", border=False, clear_on_submit=True):
-            name = st.text_input("Name of the new collection", max_chars=80)
-            if st.form_submit_button("Make it"):
-                with show_errors():
-                    state.choose_collection(engine.library.create_collection(name).name)
-                    st.rerun()
+        with st.popover("New", icon=":material/add:"):
+            with st.form("new_collection", border=False, clear_on_submit=True):
+                name = st.text_input("Name of the new collection", max_chars=MAX_NAME_CHARS)
+                if st.form_submit_button("Make it"):
+                    with show_errors():
+                        state.choose_collection(engine.library.create_collection(name).name)
+                        st.rerun()
+            import_form(engine)
         known = engine.library.ledger.collection(chosen)
         if known is not None:
-            with st.popover("Delete", icon=":material/delete:"):
-                st.markdown(f"Delete **{plain(chosen)}** with {known.documents:,} documents and {known.chunks:,} chunks?")
-                st.caption("Its texts and vectors are removed from this machine. Your own files and your chats stay.")
-                if st.button("Delete the collection", type="primary"):
-                    with show_errors():
-                        engine.library.delete_collection(chosen)
-                        state.choose_collection(DEFAULT_COLLECTION)
-                        state.notify(f"The collection {chosen} was deleted.")
-                        st.rerun()
+            more(engine, known)
     if known is not None:
         count = f"{known.documents:,} document{'s' * (known.documents != 1)}"
         st.caption(f"{count} · {known.chunks:,} chunks · embedding model {plain(known.embedding_name)}")
+        _other_model(engine, known)
     return chosen
+
+
+def _other_model(engine: Engine, known: CollectionRecord) -> None:
+    """The way out where a collection's vectors are those of another embedding model than the settings'."""
+    model = engine.library.loaded_embeddings
+    if model is None or model.identity == known.embedding or is_rebuilding(engine, known.name):
+        return
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            f":orange[:material/warning:] **{plain(known.name)}** was embedded with {plain(known.embedding_name)}, and the"
+            f" settings now say {plain(model.name)}. It cannot be searched or added to until it is embedded anew; no file is"
+            " needed for that.",
+            width="stretch",
+        )
+        st.button(
+            f"Embed {known.chunks:,} chunks with {plain(model.name)}",
+            type="primary",
+            icon=":material/refresh:",
+            key="embed_anew",
+            on_click=rebuild,
+            args=(engine, known.name),
+        )

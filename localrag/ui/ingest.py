@@ -9,22 +9,29 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from localrag.documents.ingest import IngestEvent
-from localrag.documents.jobs import IngestView
+from localrag.documents.jobs import IngestJob, IngestView
 from localrag.documents.source import Source, sources_at
 from localrag.engine import Engine
+from localrag.ui import state
 from localrag.ui.markup import plain
+from localrag.ui.outcomes import counts_line, outcome, troubles
 
 POLL_S = 0.4
-SIGNS = {
-    "indexed": ":green[:material/check_circle:]",
-    "replaced": ":green[:material/published_with_changes:]",
-    "unchanged": ":gray[:material/check:]",
-    "empty": ":orange[:material/draft:]",
-    "removed": ":gray[:material/delete:]",
-    "failed": ":red[:material/error:]",
-}
-LISTED = 200
+KINDS = "PDF, Word, PowerPoint, Excel, CSV, EPUB, mail, JSON, HTML, Markdown, code, text, and ZIP archives of these"
+
+DOING = {"rebuild": "Embedding {} anew", "export": "Writing {} to a file", "import": "Importing {}", "copy": "Copying to {}"}
+
+
+def uploader(engine: Engine, label: str, key: str) -> list[UploadedFile]:
+    """Draw the drop zone; returns what was dropped."""
+    largest = engine.settings.documents.max_document_mb
+    help_text = (
+        f"{KINDS}. What a file is, its content decides, not its name. Up to {largest:,} MB each. Nothing leaves this machine."
+    )
+    files: list[UploadedFile] = st.file_uploader(
+        label, accept_multiple_files=True, key=key, max_upload_size=largest, help=help_text
+    )
+    return files
 
 
 def start_uploads(engine: Engine, collection: str, files: Sequence[UploadedFile]) -> None:
@@ -50,70 +57,104 @@ def start_place(engine: Engine, collection: str, place: str) -> int:
 
 
 def ingest_strip(engine: Engine) -> None:
-    """Draw running ingestions, refreshed by itself, and the outcome of the last one."""
-    jobs = engine.intake.jobs
-    if any(not job.finished for job in jobs):
-        _running(engine)
-    elif jobs:
-        view = jobs[-1].snapshot()
-        if view.error:
-            st.error(plain(view.error), icon=":material/error:")
-        _outcome(view)
+    """Draw running and waiting jobs, refreshed by themselves, and the outcome of those that ended."""
+    working = [job for job in engine.intake.jobs if not job.finished]
+    ended = [job for job in engine.intake.finished_jobs if not state.is_dismissed(job.key)]
+    if working:
+        _working(engine, [job.key for job in working], working[0].snapshot().done)
+    for job in reversed(ended):
+        outcome(job.snapshot(), job.key)
+    if ended and not working:
+        keys = [job.key for job in ended]
+        st.button("Close", icon=":material/check:", type="tertiary", key="dismiss", on_click=state.dismiss, args=(keys,))
 
 
 @st.fragment(run_every=POLL_S)
-def _running(engine: Engine) -> None:
-    views = [(job, job.snapshot()) for job in engine.intake.jobs if not job.finished]
-    if not views:
+def _working(engine: Engine, drawn: list[str], drawn_done: int) -> None:
+    """Draw the jobs; the page is drawn anew only when one of them ends, or when that is asked for."""
+    jobs = [job for job in engine.intake.jobs if not job.finished]
+    if [job.key for job in jobs] != drawn:
         st.rerun()
-    for number, (job, view) in enumerate(views):
-        with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            st.progress(_share(view), text=_line(view))
-            st.button("Cancel", key=f"cancel_{number}", icon=":material/close:", on_click=job.cancel, disabled=view.cancelled)
-    _outcome(views[0][1])
+    first = jobs[0].snapshot()
+    for place, job in enumerate(jobs):
+        with st.container(border=True, key=f"job_{job.key}"):
+            view = first if place == 0 else job.snapshot()
+            _job(engine, job, view, place, first.paused)
+            if place == 0:
+                _landed(view, view.done - drawn_done)
 
 
-def _share(view: IngestView) -> float:
-    part = view.current.done / view.current.chunks if view.current and view.current.chunks else 0.0
-    return min(1.0, (view.done + part) / view.total) if view.total else 0.0
+def _job(engine: Engine, job: IngestJob, view: IngestView, place: int, held_up: bool) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if place:
+            behind = ", behind the paused one" if held_up else ""
+            st.caption(f":material/schedule: Number {place + 1} in the queue{behind}: {waiting(view)}", width="stretch")
+        else:
+            st.progress(view.share, text=line(view))
+        label, icon = ("Resume", ":material/play_arrow:") if view.paused else ("Pause", ":material/pause:")
+        st.button(
+            label,
+            key=f"pause_{job.key}",
+            icon=icon,
+            on_click=engine.intake.pause,
+            args=(job, not view.paused),
+            disabled=view.cancelled,
+            help="It also waits after a restart." if not view.paused else None,
+        )
+        st.button(
+            "Cancel",
+            key=f"cancel_{job.key}",
+            icon=":material/close:",
+            on_click=job.cancel,
+            disabled=view.cancelled,
+            help="Documents that are finished stay in.",
+        )
 
 
-def _line(view: IngestView) -> str:
+def _landed(view: IngestView, news: int) -> None:
+    """What the running job has done so far, failures with their reasons."""
+    if counted := counts_line(view):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(counted, width="stretch")
+            if news > 0 and st.button("Update the table", key="update_table", type="tertiary", icon=":material/refresh:"):
+                st.rerun()
+    troubles(view)
+
+
+def line(view: IngestView) -> str:
+    """Where a job stands: the document at work, how many are done, the rate, and how long it will take."""
     if view.cancelled:
         return "Stopping after the piece at hand"
     if view.current is None:
-        return f"{plain(view.collection)}: waiting"
-    share, left = _share(view), ""
-    if share > 0.02 and view.seconds > 2:
-        seconds = int(view.seconds * (1 - share) / share)
-        left = f" · about {seconds // 60}:{seconds % 60:02d} left"
-    pieces = f" {view.current.done:,}/{view.current.chunks:,} chunks ·" if view.current.chunks else " reading ·"
-    files = f"{min(view.done + 1, view.total)} of {view.total} documents"
-    return f"{plain(view.current.name)}{pieces} {files} · {view.rate:.0f} chunks/s{left}"
+        return f"{waiting(view)} · {'paused' if view.paused else 'starting'}"
+    done = f"{view.current.done:,} of {view.current.chunks:,} chunks" if view.current.chunks else "reading"
+    if view.what in DOING:
+        parts = [DOING[view.what].format(plain(view.collection)), done]
+    else:
+        parts = [plain(view.current.name), done, f"{min(view.done + 1, view.total):,} of {view.total:,} documents"]
+    if view.paused:
+        return " · ".join([*parts, "paused"])
+    if view.rate:
+        parts.append(f"{view.rate:,.0f} chunks/s" if view.rate >= 10 else f"{view.rate:.1f} chunks/s")
+    if view.left_s is not None:
+        parts.append(f"about {duration(view.left_s)} left")
+    return " · ".join(parts)
 
 
-def _outcome(view: IngestView) -> None:
-    finished = [event for event in view.events if event.status is not None]
-    if not finished:
-        return
-    worst = [e for e in finished if e.status in ("failed", "empty")]
-    for event in worst[:LISTED]:
-        st.markdown(_event_line(event))
-    good = [e for e in finished if e not in worst]
-    if good:
-        chunks = sum(event.chunks for event in good if event.status != "unchanged")
-        gone = sum(event.status == "removed" for event in good)
-        removed = f"{gone} removed, " if gone else ""
-        title = f"{len(good) - gone} of {view.total} documents in, {removed}{chunks:,} chunks, {view.seconds:.1f} s"
-        with st.expander(title, type="compact"):
-            for event in good[:LISTED]:
-                st.markdown(_event_line(event))
+def waiting(view: IngestView) -> str:
+    """What a job will do."""
+    name = plain(view.collection)
+    if view.what in DOING:
+        return DOING[view.what].format(name)
+    return f"Syncing a folder with {name}" if view.what == "sync" else f"{_documents(view.total)} for {name}"
 
 
-def _event_line(event: IngestEvent) -> str:
-    said = (
-        plain(event.error)
-        if event.error
-        else f"{plain(event.name)} · {event.status} · {event.chunks:,} chunks · {event.seconds:.1f} s"
-    )
-    return f"{SIGNS[event.status or 'failed']} {said}"
+def _documents(count: int) -> str:
+    return f"{count:,} document{'s' * (count != 1)}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as "0:42" or "1:02:05"."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

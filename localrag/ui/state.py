@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
+from localrag.removal import Removal
+
 _CONVERSATION, _COLLECTION, _NOTICE, _UPLOADS = "conversation_id", "collection", "notice", "uploads"
+_CHOSEN, _READING, _REMOVAL, _DISMISSED = "chosen_documents", "reading_at", "removal", "dismissed_jobs"
 _ADDRESS = "c"
 
 
@@ -55,3 +60,46 @@ def upload_round() -> int:
 def next_upload_round() -> None:
     """Empty the uploader at the next rerun."""
     st.session_state[_UPLOADS] = upload_round() + 1
+
+
+def chosen_documents() -> frozenset[str]:
+    """The ids of the documents that are ticked in the table."""
+    found: frozenset[str] = st.session_state.get(_CHOSEN, frozenset())
+    return found
+
+
+def choose_documents(ids: Sequence[str]) -> None:
+    """Remember which documents are ticked, so that they still are when the list has grown."""
+    st.session_state[_CHOSEN] = frozenset(ids)
+
+
+def reading_at(document_id: str) -> int:
+    """Where in a document's text the preview begins."""
+    document, start = st.session_state.get(_READING, ("", 0))
+    return int(start) if document == document_id else 0
+
+
+def read_at(document_id: str, start: int) -> None:
+    """Let the preview of a document begin there."""
+    st.session_state[_READING] = (document_id, start)
+
+
+def removal() -> Removal | None:
+    """What was removed last, until it was read."""
+    found: Removal | None = st.session_state.get(_REMOVAL)
+    return found
+
+
+def keep_removal(done: Removal | None) -> None:
+    """Tell what was removed, or stop telling it."""
+    st.session_state[_REMOVAL] = done
+
+
+def is_dismissed(job: str) -> bool:
+    """Whether the outcome of a job was read and put away."""
+    return job in st.session_state.get(_DISMISSED, ())
+
+
+def dismiss(jobs: Sequence[str]) -> None:
+    """Put the outcomes of jobs away."""
+    st.session_state[_DISMISSED] = frozenset(jobs)

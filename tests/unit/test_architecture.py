@@ -18,7 +18,7 @@ LAYERS = (
     {"models", "embeddings", "llms", "documents", "retrieval", "prompts"},
     {"chat", "evaluation"},
     {"library"},
-    {"sync"},
+    {"removal", "rereading", "bundles", "sync"},
     {"intake", "watching"},
     {"engine"},
     {"commands", "ui"},

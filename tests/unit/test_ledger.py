@@ -188,7 +188,7 @@ def test_a_source_that_failed_is_listed_with_its_reason(ledger: Ledger, home: Co
 
 def test_deleting_a_document_lists_its_chunks_and_forgets_its_text(ledger: Ledger, home: CollectionRecord) -> None:
     put(ledger, home, "c1", "c2")
-    ledger.delete_document(home.id, "doc")
+    ledger.delete_documents(home.id, ["doc"])
     assert left(ledger, home) == ["c1", "c2"]
     assert (ledger.documents(home.id), ledger.chunks(["c1"]), ledger.text("doc")) == ([], {}, "")
 
