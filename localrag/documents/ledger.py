@@ -191,6 +191,7 @@ class Ledger(CollectionLedger):
         with self.db.transaction() as db:
             _replace_chunks(db, collection_id, document_id)
             db.execute("DELETE FROM documents WHERE id = ?", (document_id,))
+        self._taken_out += 1
 
 
 def _replace_chunks(db: sqlite3.Connection, collection_id: str, document_id: str) -> None:

@@ -42,7 +42,7 @@ def test_lost_vectors_are_said_and_the_same_files_bring_them_back(fake_settings:
     with pytest.raises(StoreError, match="vectors of the collection default are lost"):
         library.search("default", "How long does tea need?")
     library.close()
-    assert put(fake_settings) == ["replaced"]
+    assert put(fake_settings) == ["unchanged"]
     library = Library(fake_settings)
     assert library.search("default", "How long does tea need?").evidence
     assert library.collection("default").documents == 1
