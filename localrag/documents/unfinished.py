@@ -48,6 +48,15 @@ class Unfinished:
         )
         return [row["chunk_id"] for row in rows]
 
+    def announced(self, chunk_ids: Sequence[str]) -> set[str]:
+        """Those of these chunk ids whose documents are on their way in."""
+        found: set[str] = set()
+        for at in range(0, len(chunk_ids), MAX_VARIABLES):
+            part = chunk_ids[at : at + MAX_VARIABLES]
+            sql = f"SELECT chunk_id FROM unfinished WHERE replaced = 0 AND chunk_id IN ({','.join('?' * len(part))})"
+            found |= {row["chunk_id"] for row in self._db.rows(sql, part)}
+        return found
+
     def settle(self, collection_id: str, chunk_ids: Iterable[str]) -> None:
         """Forget chunk ids that were taken out of Chroma, and their sentences."""
         ids = list(chunk_ids)
@@ -57,6 +66,15 @@ class Unfinished:
                 marks = ",".join("?" * len(part))
                 db.execute(f"DELETE FROM unfinished WHERE collection_id = ? AND chunk_id IN ({marks})", [collection_id, *part])
                 db.execute(f"DELETE FROM sentences WHERE chunk_id IN ({marks})", part)
+
+    def sweep(self) -> None:
+        """Forget sentences of chunks and of indexes that are no more: a crash between two writes may leave some."""
+        with self._db.transaction() as db:
+            db.execute(
+                "DELETE FROM sentences"
+                " WHERE index_name NOT IN (SELECT index_name FROM collections UNION SELECT index_name FROM rebuilds)"
+                " OR (chunk_id NOT IN (SELECT id FROM chunks) AND chunk_id NOT IN (SELECT chunk_id FROM unfinished))"
+            )
 
     def sentences(self, chunk_ids: Sequence[str], index_name: str) -> dict[str, tuple[Spans, Vectors]]:
         """Ranges of the sentences of chunks, as offsets in the chunk, with their unit vectors; by chunk id, where known."""

@@ -77,6 +77,10 @@ class Writer:
 
     def write(self, batch: Batch, embedded: tuple[Vectors, list[Vectors]] | None) -> list[Work]:
         """Write vectors, then every document that is complete with them; returns the documents that went on."""
+        with self._ledger.vectors_lock:
+            return self._write(batch, embedded)
+
+    def _write(self, batch: Batch, embedded: tuple[Vectors, list[Vectors]] | None) -> list[Work]:
         try:
             self._write_vectors(batch, embedded)
         except LocalRagError as exc:
