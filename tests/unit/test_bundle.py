@@ -227,8 +227,8 @@ def test_a_file_that_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> 
 
 
 def test_memory_is_bounded_while_many_chunks_go_through(tmp_path: Path) -> None:
-    chunks = tuple(Range(at, at + 9, "", None) for at in range(0, 20_000, 10))
-    rows = unit(np.ones((2_000, 64), np.float32))
+    chunks = tuple(Range(at, at + 9, "", None) for at in range(0, 5_000, 10))
+    rows = unit(np.ones((500, 64), np.float32))
 
     class Many(Parcel):
         @property
@@ -237,11 +237,11 @@ def test_memory_is_bounded_while_many_chunks_go_through(tmp_path: Path) -> None:
             return made.model_copy(update={"embedding": Embedding(identity="x", name="x", dimension=64)})
 
         def documents(self) -> Iterator[Packed]:
-            for n in range(10):
-                yield replace(packed(n, "ten chars " * 2_000, chunks), marks=())
+            for n in range(40):
+                yield replace(packed(n, "ten chars " * 500, chunks), marks=())
 
         def vectors(self) -> Iterator[Vectors]:
-            for _ in range(10):
+            for _ in range(40):
                 yield rows
 
     tracemalloc.start()
