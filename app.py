@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 # A file of ours: Streamlit fetches a Material icon for the browser tab from Google's servers.
-st.set_page_config(page_title="LocalRAG", page_icon=str(Path(__file__).parent / "static" / "icon.png"), layout="centered")
+st.set_page_config(page_title="LocalRAG", page_icon=str(Path(__file__).parent / "static" / "icon.png"))
 st.navigation(
     [
         st.Page("pages/chat.py", title="Chat", icon=":material/chat:", default=True),

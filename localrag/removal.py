@@ -15,8 +15,8 @@ from localrag.library import Library
 from localrag.types import DocumentRecord, SourceRecord
 
 REMAINS = (
-    "The space of deleted vectors in chroma/ and of deleted text in ledger.sqlite is used again by what comes next;"
-    " until then parts of it can stay on the disk. Rebuilding the collection makes its vectors anew without them."
+    "Deleted text is overwritten at once. Its vectors, numbers computed from it, stay in files under chroma/ until the"
+    " collection is rebuilt; after that, traces in the free space of chroma.sqlite3 are overwritten with time."
 )
 _BLOCK = 1 << 20
 
@@ -75,6 +75,7 @@ def remove(library: Library, collection: str, records: Sequence[DocumentRecord],
     own = {source.source: source for source in _own_sources(library, collection, records)} if paths else {}
     contents = {record.id: record.sha256 for record in records}
     library.delete_documents(collection, records)
+    library.ledger.db.settle()
     fates = []
     for path in sorted(set(paths)):
         source = own.get(path)

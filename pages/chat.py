@@ -9,6 +9,7 @@ from localrag.ui.errors import show_errors
 from localrag.ui.page import open_page
 from localrag.ui.turns import finished_turn, running_turn
 
+st.set_page_config(layout="centered")
 engine = open_page()
 with show_errors():
     conversation_id = state.conversation_id()

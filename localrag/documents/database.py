@@ -28,6 +28,7 @@ class Database:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._writer = self._connect()
             self._writer.execute("PRAGMA journal_mode = WAL")
+            self._writer.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten with zeros
             found = int(self._writer.execute("PRAGMA user_version").fetchone()[0])
             tables = int(self._writer.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
             if found == 0 and not tables:
@@ -90,6 +91,18 @@ class Database:
             return int(self._writer.execute("PRAGMA data_version").fetchone()[0])
         except sqlite3.Error as exc:
             raise StoreError(f"The ledger {self.path} cannot be read: {exc}. Check the data directory.") from exc
+
+    def settle(self) -> None:
+        """Write everything into the file itself and empty the log beside it, so that what was deleted is in neither.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
+        with self._write_lock:
+            try:
+                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.Error as exc:
+                raise StoreError(f"The ledger {self.path} cannot be written: {exc}. Free some space and try again.") from exc
 
     def faults(self) -> list[str]:
         """What SQLite's own check of the file finds wrong; empty when it is sound."""

@@ -19,6 +19,7 @@ from chromadb.errors import ChromaError, NotFoundError
 
 from localrag.embeddings.base import EmbeddingModel, Vectors
 from localrag.errors import StoreError
+from localrag.retrieval.leftovers import remove_leftovers
 
 SPACE = "cosine"
 IDENTITY, NAME = "embedding", "embedding_name"
@@ -146,12 +147,13 @@ class VectorIndex:
         return found
 
     def drop(self, index_name: str) -> None:
-        """Delete a collection's vectors."""
+        """Delete a collection's vectors, from the disk too."""
         with self._lock:
             self._open.pop(index_name, None)
             if self._find(index_name):
                 with self._marked():
                     self._guard(lambda: self.client.delete_collection(index_name))
+            remove_leftovers(self._path)
 
     def _find(self, index_name: str) -> Collection | None:
         with self._lock:

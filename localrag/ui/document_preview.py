@@ -44,10 +44,10 @@ def _facts(record: DocumentRecord, doubted: Doubts) -> None:
     facts += [f"{count:,} {word}{'s' * (count != 1)}" for count, word in counted if count]
     if record.added:
         facts.append(f"added {record.added.replace('T', ' ')[:16]} UTC")
-    st.caption(" · ".join(plain(fact) for fact in facts if fact))
     sources = [record.source, *record.also]
     shown = sources[:SOURCES_SHOWN] if len(sources) > SOURCES_SHOWN + 1 else sources
-    st.caption("From " + "  \nand the same content from ".join(plain(source) for source in shown))
+    lines = [" · ".join(plain(fact) for fact in facts if fact), f"From {plain(shown[0])}"]
+    st.caption("  \n".join([*lines, *(f"and the same content from {plain(source)}" for source in shown[1:])]))
     if rest := sources[len(shown) :]:
         with st.expander(f"{len(rest):,} more sources of the same content", type="compact"):
             st.caption("  \n".join(plain(source) for source in rest))

@@ -95,6 +95,7 @@ def columns(records: Sequence[DocumentRecord], doubted: Doubts) -> dict[str, lis
     table: dict[str, list[object]] = {
         "status": [f"{SIGNS[name]} {name}" for name in named],
         "title": [record.title or record.name for record in records],
+        "reason": [reason(record, doubted) for record in records],
         "source": [_source(record) for record in records],
         "type": [record.type for record in records],
         "language": [NAMES.get(record.language, record.language) for record in records],
@@ -102,7 +103,6 @@ def columns(records: Sequence[DocumentRecord], doubted: Doubts) -> dict[str, lis
         "chunks": [record.chunks for record in records],
         "characters": [record.characters for record in records],
         "added": [record.added.replace("T", " ")[:16] for record in records],
-        "reason": [reason(record, doubted) for record in records],
     }
     return {name: values for name, values in table.items() if name not in OPTIONAL or any(values)}
 

@@ -95,6 +95,7 @@ def _table(records: list[DocumentRecord], doubted: Doubts) -> list[DocumentRecor
         on_select="rerun",
         selection_mode="multi-row",
         selection_default={"selection": {"rows": ticked}} if ticked else None,
+        placeholder="",
         alt="Documents of the collection",
         column_config={
             "status": st.column_config.TextColumn(width=120),
@@ -106,7 +107,7 @@ def _table(records: list[DocumentRecord], doubted: Doubts) -> list[DocumentRecor
             "chunks": st.column_config.NumberColumn(format="localized", width=80),
             "characters": st.column_config.NumberColumn(format="localized", width=100),
             "added": st.column_config.TextColumn(width=130),
-            "reason": st.column_config.TextColumn(width="large"),
+            "reason": st.column_config.TextColumn(width="medium"),
         },
     )
     chosen = [records[row] for row in event["selection"]["rows"] if row < len(records)]

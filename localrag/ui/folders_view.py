@@ -24,8 +24,8 @@ def start_keeping(engine: Engine, collection: str, place: str) -> None:
         BusyError, DocumentError, StoreError: it cannot be; nothing was begun.
     """
     folder = keep_in_sync(engine.library, collection, place, watched=True)
-    engine.intake.sync(collection, folder)
-    engine.watcher.refresh()
+    engine.watcher.refresh()  # it begins to watch with a sync
+    state.notify(f"{printable(str(folder.path))} is kept in sync from now on.")
 
 
 def folders(engine: Engine, collection: CollectionRecord) -> None:

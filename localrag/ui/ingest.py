@@ -14,22 +14,25 @@ from localrag.documents.source import Source, sources_at
 from localrag.engine import Engine
 from localrag.ui import state
 from localrag.ui.markup import plain
-from localrag.ui.outcomes import counts_line, outcome, troubles
+from localrag.ui.outcomes import counts_line, has_news, outcome, troubles
 
 POLL_S = 0.4
-KINDS = "PDF, Word, PowerPoint, Excel, CSV, EPUB, mail, JSON, HTML, Markdown, code, text, and ZIP archives of these"
+LOOK_S = 2.0
+"""Between two looks whether something has begun that this page did not ask for: a watched folder, another tab."""
+KINDS = "PDF, Word, PowerPoint, Excel, CSV, EPUB, mail, JSON, code, text, Markdown, HTML, and ZIP archives of these"
 
 DOING = {"rebuild": "Embedding {} anew", "export": "Writing {} to a file", "import": "Importing {}", "copy": "Copying to {}"}
 
 
 def uploader(engine: Engine, label: str, key: str) -> list[UploadedFile]:
-    """Draw the drop zone; returns what was dropped."""
+    """Draw the drop zone, its label followed by what can be read; returns what was dropped."""
     largest = engine.settings.documents.max_document_mb
     help_text = (
-        f"{KINDS}. What a file is, its content decides, not its name. Up to {largest:,} MB each. Nothing leaves this machine."
+        "DOCX, PPTX, XLSX, EML and what else is named here: a file's content decides what it is, not its name."
+        f" Up to {largest:,} MB each (max_document_mb). Nothing leaves this machine."
     )
     files: list[UploadedFile] = st.file_uploader(
-        label, accept_multiple_files=True, key=key, max_upload_size=largest, help=help_text
+        f"{label}: {KINDS}", accept_multiple_files=True, key=key, max_upload_size=largest, help=help_text
     )
     return files
 
@@ -59,9 +62,12 @@ def start_place(engine: Engine, collection: str, place: str) -> int:
 def ingest_strip(engine: Engine) -> None:
     """Draw running and waiting jobs, refreshed by themselves, and the outcome of those that ended."""
     working = [job for job in engine.intake.jobs if not job.finished]
-    ended = [job for job in engine.intake.finished_jobs if not state.is_dismissed(job.key)]
+    ended = [job for job in engine.intake.finished_jobs if not state.is_dismissed(job.key) and has_news(job.snapshot())]
     if working:
-        _working(engine, [job.key for job in working], working[0].snapshot().done)
+        with st.container(border=True):
+            _working(engine, [job.key for job in working], working[0].snapshot().done)
+    else:
+        _idle(engine, [job.key for job in engine.intake.jobs])
     for job in reversed(ended):
         outcome(job.snapshot(), job.key)
     if ended and not working:
@@ -76,12 +82,17 @@ def _working(engine: Engine, drawn: list[str], drawn_done: int) -> None:
     if [job.key for job in jobs] != drawn:
         st.rerun()
     first = jobs[0].snapshot()
-    for place, job in enumerate(jobs):
-        with st.container(border=True, key=f"job_{job.key}"):
-            view = first if place == 0 else job.snapshot()
-            _job(engine, job, view, place, first.paused)
-            if place == 0:
-                _landed(view, view.done - drawn_done)
+    _job(engine, jobs[0], first, 0, first.paused)
+    _landed(first, first.done - drawn_done)
+    for place, job in enumerate(jobs[1:], 1):
+        _job(engine, job, job.snapshot(), place, first.paused)
+
+
+@st.fragment(run_every=LOOK_S)
+def _idle(engine: Engine, drawn: list[str]) -> None:
+    """Draws nothing; draws the page anew when work has begun or was done meanwhile."""
+    if [job.key for job in engine.intake.jobs] != drawn:
+        st.rerun()
 
 
 def _job(engine: Engine, job: IngestJob, view: IngestView, place: int, held_up: bool) -> None:
@@ -96,6 +107,7 @@ def _job(engine: Engine, job: IngestJob, view: IngestView, place: int, held_up: 
             label,
             key=f"pause_{job.key}",
             icon=icon,
+            type="tertiary" if place else "secondary",
             on_click=engine.intake.pause,
             args=(job, not view.paused),
             disabled=view.cancelled,
@@ -105,6 +117,7 @@ def _job(engine: Engine, job: IngestJob, view: IngestView, place: int, held_up: 
             "Cancel",
             key=f"cancel_{job.key}",
             icon=":material/close:",
+            type="tertiary" if place else "secondary",
             on_click=job.cancel,
             disabled=view.cancelled,
             help="Documents that are finished stay in.",

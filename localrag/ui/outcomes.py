@@ -46,6 +46,11 @@ def troubles(view: IngestView) -> None:
     _events([event for event in view.events if event.status is not None and kind(event) in TROUBLES])
 
 
+def has_news(view: IngestView) -> bool:
+    """Whether there is anything to tell: a folder that was looked through and had not changed is not."""
+    return view.what != "sync" or bool(view.error) or any(event.status != "unchanged" for event in view.events)
+
+
 def outcome(view: IngestView, key: str) -> None:
     """Draw how a job ended: what failed first; the counts choose what is listed."""
     if view.error:
@@ -89,7 +94,7 @@ def _events(events: list[IngestEvent]) -> None:
         return
     with st.container(height=SCROLL_PX if len(events) > SCROLL_FROM else "content", border=False, gap="xsmall"):
         for event in events[:LISTED]:
-            st.markdown(event_line(event))
+            st.markdown(f":small[{event_line(event)}]")
         if len(events) > LISTED:
             st.caption(f"and {len(events) - LISTED:,} more: the table lists every document")
 
@@ -97,9 +102,10 @@ def _events(events: list[IngestEvent]) -> None:
 def event_line(event: IngestEvent) -> str:
     """A finished document in one line, with the reason or the note."""
     if event.error:
-        said = plain(event.error)
+        said = plain(event.error if event.name in event.error else f"{event.name}: {event.error}")
     else:
-        said = f"{plain(event.name)} · {event.status} · {event.chunks:,} chunks · {event.seconds:.1f} s"
+        counted = f"{event.chunks:,} chunk{'s' * (event.chunks != 1)}"
+        said = f"{plain(event.name)} · {event.status} · {counted} · {event.seconds:.1f} s"
         if event.note:
             said = f"{said} · {plain(event.note)}"
     return f"{SIGNS[kind(event)]} {said}"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
+from localrag.documents.folders import Folders
+from localrag.documents.sources import printable
 from localrag.engine import Engine
 from localrag.errors import LocalRagError
 from localrag.removal import REMAINS, SourceFile, remove, source_files
@@ -27,6 +31,7 @@ def confirm_removal(engine: Engine, collection: str, records: list[DocumentRecor
     if any(not leads_back(record.source) for record in records):
         st.caption("Uploaded files are not kept by LocalRAG: beside the text there is no copy that could stay behind.")
     paths = _files(files)
+    _synced(engine, collection, records)
     st.caption(REMAINS)
     label = f"Delete {_documents(len(records))}" + (f" and {_count(len(paths), 'file')} from disk" if paths else "")
     with st.container(horizontal=True):
@@ -38,6 +43,19 @@ def confirm_removal(engine: Engine, collection: str, records: list[DocumentRecor
             state.keep_removal(remove(engine.library, collection, records, paths))
             state.choose_documents([])
             st.rerun()
+
+
+def _synced(engine: Engine, collection: str, records: list[DocumentRecord]) -> None:
+    """Say which folders would bring documents back."""
+    home = engine.library.collection(collection)
+    folders = [folder.path for folder in Folders(engine.library.ledger.db).all(home.id)]
+    sources = [Path(source) for record in records for source in (record.source, *record.also)]
+    back = [folder for folder in folders if any(folder in source.parents for source in sources)]
+    for folder in back:
+        st.caption(
+            f":material/sync: {plain(printable(str(folder)))} is kept in sync: a file that stays there comes back with the"
+            " next sync. Forget the folder first, or delete the files too."
+        )
 
 
 def _files(files: list[SourceFile]) -> list[str]:

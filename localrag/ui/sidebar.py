@@ -26,9 +26,9 @@ def sidebar(engine: Engine) -> None:
             wanted = st.text_input("Search chats", placeholder="Search chats", label_visibility="collapsed")
             _conversations([c for c in conversations if wanted.casefold() in c.title.casefold()])
         st.space("small")
-        st.page_link("pages/chat.py", width="stretch")
-        st.page_link("pages/documents.py", width="stretch")
-        st.page_link("pages/model.py", width="stretch")
+        st.page_link("pages/chat.py", label="Chat", width="stretch")
+        st.page_link("pages/documents.py", label="Documents", width="stretch")
+        st.page_link("pages/model.py", label="Model", width="stretch")
         st.caption("Everything stays on this machine.")
 
 

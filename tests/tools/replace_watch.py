@@ -27,22 +27,27 @@ TOGETHER = 60
 QUESTION = "What is the reading of the reactor gauge?"
 
 
+STOP = "stop"
+"""A file in the data directory that ends the writer."""
+
+
 def text_of(version: int) -> bytes:
     """A document of `PARTS` chunks, each of which names its version and answers the question."""
     line = "The reading of the reactor gauge is version {} in part {}, and the gauge of the reactor was read by hand twice."
     return "\n\n".join(line.format(version, part) for part in range(PARTS)).encode()
 
 
-def write(until: float) -> int:
-    """Replace the document until the time is up; returns how often."""
+def write() -> int:
+    """Replace the document until the stop file is there; returns how often."""
     library, version = Library(load_settings()), 0
+    stop = library.settings.data_dir / STOP
     try:
         list(
             library.ingest(
                 "default", [Source(f"other-{n}.txt", data=f"A gauge {n} of the harbour.".encode()) for n in range(20)]
             )
         )
-        while time.time() < until:
+        while not stop.exists():
             together = [Source("gauge.txt", data=text_of(version + n)) for n in range(1, 1 + TOGETHER)]
             statuses = {event.status for event in library.ingest("default", together)}
             assert statuses <= {None, "indexed", "replaced"}, statuses
@@ -54,9 +59,10 @@ def write(until: float) -> int:
     return version
 
 
-def read(until: float) -> tuple[int, set[str], list[str]]:
-    """Search until the time is up; returns how often, the versions seen, and what should not have been seen."""
+def read(seconds: float) -> tuple[int, set[str], list[str]]:
+    """Search for so long; returns how often, the versions seen, and what should not have been seen."""
     library = Library(load_settings())
+    until = time.time() + seconds
     searches, seen, wrong = 0, set[str](), []
     try:
         while time.time() < until:
@@ -75,10 +81,9 @@ def watch(data_dir: Path, seconds: float, embeddings: str) -> dict[str, object]:
     """Both at once, each in a process of its own; what they report."""
     given = {"DATA_DIR": str(data_dir), "EMBEDDINGS": embeddings, "CHUNK_CHARS": "120"}
     env = os.environ | {f"LOCALRAG_{name}": value for name, value in given.items()}
-    until = str(time.time() + seconds)
 
     def start(role: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "tests.tools.replace_watch", "--role", role, "--until", until]
+        command = [sys.executable, "-m", "tests.tools.replace_watch", "--role", role, "--seconds", str(seconds)]
         return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
 
     with start("write") as writer:
@@ -86,6 +91,7 @@ def watch(data_dir: Path, seconds: float, embeddings: str) -> dict[str, object]:
         assert writer.stdout.readline() == "begun\n"
         with start("read") as reader:
             found = json.loads(reader.communicate()[0].strip().splitlines()[-1])
+        (data_dir / STOP).touch()
         written = json.loads(writer.communicate()[0].strip().splitlines()[-1])
     assert writer.returncode == reader.returncode == 0
     return {**written, **found}
@@ -97,12 +103,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--embeddings", default="fake")
     parser.add_argument("--role", choices=("write", "read"))
-    parser.add_argument("--until", type=float)
     args = parser.parse_args(arguments)
     if args.role == "write":
-        print(json.dumps({"replaced": write(args.until)}), flush=True)
+        print(json.dumps({"replaced": write()}), flush=True)
     elif args.role == "read":
-        searches, seen, wrong = read(args.until)
+        searches, seen, wrong = read(args.seconds)
         print(json.dumps({"searches": searches, "versions seen": sorted(map(int, seen)), "wrong": wrong}), flush=True)
     else:
         with tempfile.TemporaryDirectory() as home:
