@@ -17,6 +17,7 @@ LAYERS = (
     {"__init__", "settings", "types", "errors", "privacy"},
     {"models", "embeddings", "llms", "documents", "retrieval", "prompts"},
     {"chat", "evaluation"},
+    {"stores"},
     {"library"},
     {"removal", "rereading", "bundles", "sync"},
     {"intake", "watching"},
