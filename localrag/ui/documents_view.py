@@ -42,6 +42,7 @@ def documents(engine: Engine, collection: CollectionRecord) -> None:
         if len(chosen) > 1:
             st.caption(f"The first of {len(chosen):,} chosen documents.")
     else:
+        state.ask_removal(False)
         st.caption("Tick a row to read its text, see its chunks, read it again, or delete it.")
 
 
@@ -140,8 +141,16 @@ def _actions(engine: Engine, collection: str, chosen: list[DocumentRecord]) -> N
         if again:
             _read_again(engine, collection, chosen)
             st.rerun()
-        if st.button(f"Delete {count}", icon=":material/delete:", help="Says first what is removed"):
-            confirm_removal(engine, collection, chosen)
+        st.button(
+            f"Delete {count}",
+            icon=":material/delete:",
+            help="Says first what is removed",
+            key="delete",
+            on_click=state.ask_removal,
+            args=(True,),
+        )
+    if state.removal_asked():
+        confirm_removal(engine, collection, chosen)
 
 
 def _read_again(engine: Engine, collection: str, chosen: list[DocumentRecord]) -> None:

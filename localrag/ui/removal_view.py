@@ -21,7 +21,11 @@ LISTED = 500
 SCROLL_FROM, SCROLL_PX = 6, 180
 
 
-@st.dialog("Delete documents", width="medium")
+def _stop_asking() -> None:
+    state.ask_removal(False)
+
+
+@st.dialog("Delete documents", width="medium", on_dismiss=_stop_asking)
 def confirm_removal(engine: Engine, collection: str, records: list[DocumentRecord]) -> None:
     """Say what would be removed, and remove it when that is confirmed."""
     chunks = sum(record.chunks for record in records)
@@ -37,11 +41,13 @@ def confirm_removal(engine: Engine, collection: str, records: list[DocumentRecor
     with st.container(horizontal=True):
         confirmed = st.button(label, type="primary", icon=":material/delete:")
         if st.button("Keep everything"):
+            _stop_asking()
             st.rerun()
     if confirmed:
         with show_errors():
             state.keep_removal(remove(engine.library, collection, records, paths))
             state.choose_documents([])
+            _stop_asking()
             st.rerun()
 
 

@@ -10,6 +10,7 @@ from localrag.removal import Removal
 
 _CONVERSATION, _COLLECTION, _NOTICE, _UPLOADS = "conversation_id", "collection", "notice", "uploads"
 _CHOSEN, _READING, _REMOVAL, _DISMISSED = "chosen_documents", "reading_at", "removal", "dismissed_jobs"
+_ASKED = "removal_asked"
 _ADDRESS = "c"
 
 
@@ -82,6 +83,16 @@ def reading_at(document_id: str) -> int:
 def read_at(document_id: str, start: int) -> None:
     """Let the preview of a document begin there."""
     st.session_state[_READING] = (document_id, start)
+
+
+def removal_asked() -> bool:
+    """Whether the ticked documents are to be removed, once that is confirmed: a page drawn anew keeps asking."""
+    return bool(st.session_state.get(_ASKED))
+
+
+def ask_removal(asked: bool) -> None:
+    """Begin or stop asking whether the ticked documents are to be removed."""
+    st.session_state[_ASKED] = asked
 
 
 def removal() -> Removal | None:

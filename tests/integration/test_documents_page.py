@@ -50,9 +50,7 @@ def status_pills(page: AppTest) -> Any:
 
 def tick(page: AppTest, rows: list[int]) -> AppTest:
     """Tick rows of the table. AppTest cannot click into a canvas, so the ticks are what the browser would send."""
-    state = page.session_state
-    key = next(key for key in state.filtered_state if len(key) == 16 and all(c in "0123456789abcdef" for c in key))
-    page.session_state[key] = {"selection": {"rows": rows, "columns": [], "cells": []}}
+    page.session_state[page.dataframe[0].key] = {"selection": {"rows": rows, "columns": [], "cells": []}}
     return page.run()
 
 
