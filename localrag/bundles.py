@@ -18,7 +18,7 @@ from localrag.documents.bundle_reading import BundleFile
 from localrag.documents.bundle_writing import write_bundle
 from localrag.documents.ingest import Control, IngestEvent
 from localrag.documents.ledger import CollectionRecord
-from localrag.documents.packing import LedgerContents, at_one_moment
+from localrag.documents.packing import LedgerContents, Paths, at_one_moment
 from localrag.documents.preparing import document_id
 from localrag.documents.rebuild import rebuild
 from localrag.documents.sources import printable
@@ -54,8 +54,8 @@ def export_collection(
     record = library.collection(name)
     path = bundle_path(path, record.name)
     with at_one_moment(library.ledger) as held:
-        paths, settings = "with" if with_paths else "none", library.settings.documents
-        contents = LedgerContents(held, library.index(), record.id, settings, with_vectors, paths)  # type: ignore[arg-type]
+        paths: Paths = "with" if with_paths else "none"
+        contents = LedgerContents(held, library.index(), record.id, library.settings.documents, with_vectors, paths)
         yield from write_bundle(contents, path, control or Control())
 
 
