@@ -215,6 +215,16 @@ def test_a_collection_is_renamed_copied_exported_and_imported(page: AppTest, eng
     assert len(engine.library.documents("From a file")) == len(engine.library.documents("Drinks too"))
 
 
+def test_one_collection_after_the_other_can_be_chosen(page: AppTest, engine: Engine) -> None:
+    for name in ("One", "Two"):
+        engine.library.create_collection(name)
+    page.run()
+    for name in ("One", "Two", "default", "One"):
+        by_label(page.selectbox, "Collection").set_value(name).run()
+        assert by_label(page.selectbox, "Collection").value == name
+        assert page.session_state["collection"] == name
+
+
 def test_a_name_that_is_taken_is_one_sentence(page: AppTest, engine: Engine) -> None:
     engine.library.create_collection("Recipes")
     page.run()
