@@ -75,14 +75,30 @@ def _app_commands(add: Add) -> None:
     inspect.add_argument("--cache-type", default="f16", choices=("f32", "f16", "q8_0", "q4_0"))
 
     bench = add("bench", "bench:bench", "measure LocalRAG beside LangChain's notebook, in one run")
+    bench.add_argument(
+        "what", nargs="?", choices=["all", "ingest"], default="all", help="`ingest`: documents in, and no answers"
+    )
     bench.add_argument("--document", type=Path, metavar="PATH", help="an HTML post; default: the user guide")
     bench.add_argument("--questions", type=Path, metavar="FILE", help='JSONL with {"question": ...}')
     bench.add_argument("--runs", type=_positive, default=3, metavar="N", help="runs of each measurement, default 3")
 
 
 def _document_commands(add: Add, inside: argparse.ArgumentParser) -> None:
-    ingest = add("ingest", "documents:ingest", "take files, folders and web addresses into a collection", inside)
+    chosen = argparse.ArgumentParser(add_help=False)
+    for name, what in (("include", "take in only such files of a folder"), ("exclude", "leave such files out")):
+        chosen.add_argument(
+            f"--{name}", action="append", metavar="PATTERN", help=f"{what}: a pattern as in .gitignore; may be repeated"
+        )
+    ingest = add("ingest", "documents:ingest", "take files, folders and web addresses into a collection", inside, chosen)
     ingest.add_argument("sources", nargs="+", metavar="PATH|URL")
+
+    sync = add("sync", "sync:sync_folders", "keep folders in sync with a collection", inside, chosen)
+    sync.add_argument("folders", nargs="*", metavar="FOLDER", help="without: all that are kept in sync with the collection")
+    instead = sync.add_mutually_exclusive_group()
+    instead.add_argument("--watch", action="store_true", help="go on with every change until Ctrl-C; later the app does")
+    instead.add_argument("--list", action="store_true", help="list the folders that are kept in sync, and do nothing")
+    instead.add_argument("--forget", nargs="+", metavar="FOLDER", help="sync a folder no longer; its documents stay")
+    sync.add_argument("--force", action="store_true", help="remove documents even if the folder is missing or suddenly empty")
 
     documents = add("documents", "documents:documents", "list documents, or `documents show DOCUMENT`", inside)
     documents.add_argument("show", nargs="*", metavar="show DOCUMENT", help="print one document's text")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from localrag.bundles import (
@@ -149,8 +151,30 @@ class Intake:
         with suppress(LocalRagError):  # whatever is wrong is said where it is needed
             self._library.backlog.sweep()
             discard_unfinished(self._library)
+            if self._library.collections():
+                self._thread.submit(self._put_right)
             return [self._start(noted) for noted in self._library.backlog.jobs()]
         return []
+
+    def _put_right(self) -> None:
+        """What a crash left, and vectors that are lost; collections with jobs get theirs back as these begin."""
+        with suppress(LocalRagError):
+            busy = {job.collection for job in self._jobs}
+            for name in self._library.tidy():
+                if name not in busy:
+                    self._add(IngestJob(name, 1, partial(self._library.rebuild_events, name, only_lost=True)))
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until nothing is left to do; False when the time ran out first."""
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left = None if until is None else max(0.0, until - time.monotonic())
+            try:
+                self._thread.submit(lambda: None).result(left)  # what `_put_right` adds comes after it
+            except TimeoutError:
+                return False
+            if all(job.finished for job in self.jobs):
+                return True
 
     def pause(self, job: IngestJob, paused: bool) -> None:
         """Let a job wait, or go on; it also waits after a restart."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,23 +9,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
-from localrag.documents.backlog import Backlog, BacklogJob
+from localrag.documents.backlog import BacklogJob
 from localrag.documents.ingest import Control, IngestEvent, Ingestion
-from localrag.documents.ledger import CollectionRecord, Ledger
-from localrag.documents.rebuild import rebuild
+from localrag.documents.ledger import CollectionRecord
+from localrag.documents.rebuild import prune, rebuild
 from localrag.documents.source import Source
 from localrag.documents.sources import printable
 from localrag.documents.unfinished import Unfinished
 from localrag.documents.writing import Writer
-from localrag.embeddings.base import EmbeddingModel
-from localrag.embeddings.registry import load_embeddings
-from localrag.errors import BusyError, StoreError
-from localrag.models.starter import starter_embedding
+from localrag.errors import StoreError
 from localrag.retrieval.retriever import EvidenceRetriever
 from localrag.retrieval.search import search
-from localrag.settings import RetrievalSettings, Settings
+from localrag.settings import RetrievalSettings
+from localrag.stores import Stores
 from localrag.types import DocumentRecord, SearchResult
 
 if TYPE_CHECKING:  # chromadb takes a second to import
@@ -43,67 +38,8 @@ def collection_name(name: str) -> str:
     return name
 
 
-class Library:
+class Library(Stores):
     """Every method may be called from any thread. Reading works beside another process; writing claims the directory."""
-
-    def __init__(self, settings: Settings) -> None:
-        """Open the ledger; Chroma and the embedding model are opened when they are first needed."""
-        self.settings = settings
-        self.ledger = Ledger(settings.data_dir / "ledger.sqlite")
-        self.backlog = Backlog(self.ledger.db, settings.data_dir / "inbox")
-        self._lock = threading.RLock()
-        self._embeddings: EmbeddingModel | None = None
-        self._index: VectorIndex | None = None
-        self._index_version = 0
-        self._writing = FileLock(settings.data_dir / "write.lock", timeout=0, thread_local=False)
-
-    def claim_writing(self) -> None:
-        """Become the one process that writes here, until `close`.
-
-        Raises:
-            BusyError: another process is.
-        """
-        with self._lock:
-            if self._writing.is_locked:
-                return
-            try:
-                self._writing.acquire()
-            except Timeout as exc:
-                raise BusyError(
-                    f"LocalRAG is already running with the data in {self.settings.data_dir}."
-                    " Make this change in the running app, or stop it first."
-                ) from exc
-
-    def embeddings(self) -> EmbeddingModel:
-        """The embedding model of the settings, loaded at the first call.
-
-        Raises:
-            ModelFileError, ModelLoadError, EmbeddingError: it cannot be used.
-        """
-        with self._lock:
-            if self._embeddings is None:
-                documents = self.settings.documents
-                path = documents.embedding_path or Path()
-                if documents.embedding_path is None and documents.embeddings not in ("server", "fake"):
-                    path = starter_embedding(self.settings.models_dir)
-                self._embeddings = load_embeddings(documents, path)
-            return self._embeddings
-
-    @property
-    def loaded_embeddings(self) -> EmbeddingModel | None:
-        """The embedding model of the settings if it is in memory; never loads it."""
-        return self._embeddings
-
-    def index(self) -> VectorIndex:
-        """The vector database, opened at the first call, and anew after another process wrote: Chroma would not see it."""
-        with self._lock:
-            version = self.ledger.version()
-            if self._index is None or version != self._index_version:
-                from localrag.retrieval.vectors import VectorIndex
-
-                self._index = VectorIndex(self.settings.data_dir / "chroma", afresh=self._index is not None)
-                self._index_version = version
-            return self._index
 
     def collections(self) -> list[CollectionRecord]:
         """All collections by name."""
@@ -159,10 +95,9 @@ class Library:
         """
         record = self.create_collection(collection)
         control = control or Control()
-        model, index = self.embeddings(), self.index()
-        if index.count(record.index_name) < record.chunks:  # vectors were lost: what has not changed is not read again
-            for _ in rebuild(record, self.ledger, index, model, record.index_name, control):
-                pass
+        for _ in self.restore(record.name, control):  # what has not changed is not read again
+            pass
+        model = self.embeddings()
         noted = job or self.note_job(collection, sources)
         writer = self._writer(record)
         finished = partial(self.backlog.finish, noted.id)
@@ -173,6 +108,14 @@ class Library:
             raise
         if not control.goes_on_later:
             self.backlog.finish(noted.id)
+
+    def restore(self, collection: str, control: Control) -> Iterator[tuple[int, int]]:
+        """Embed chunks anew that have lost their vectors, from the ledger; yields chunks (done, in all)."""
+        record = self.create_collection(collection)
+        if not self._tidied:
+            self.tidy()
+        if self.index().count(record.index_name) < record.chunks:
+            yield from rebuild(record, self.ledger, self.index(), self.embeddings(), record.index_name, control)
 
     def _writer(self, record: CollectionRecord) -> Writer:
         model, index = self.embeddings(), self.index()
@@ -193,19 +136,24 @@ class Library:
         """
         record = self.collection(collection)
         self.claim_writing()
+        if not self._tidied:
+            self.tidy()
         model, index, control = self.embeddings(), self.index(), control or Control()
         name = self.ledger.begin_rebuild(record.id, model.identity)
         yield from rebuild(record, self.ledger, index, model, name, control)
         if control.cancelled:
             return
-        self.ledger.switch_index(record.id, name, model.identity, model.name, model.dimension)
+        with self.ledger.vectors_lock:
+            prune(record, self.ledger, index, name)
+            self.ledger.switch_index(record.id, name, model.identity, model.name, model.dimension)
         index.drop(record.index_name)
 
-    def rebuild_events(self, collection: str, control: Control) -> Iterator[IngestEvent]:
-        """`rebuild` as events of one document that stands for the collection."""
+    def rebuild_events(self, collection: str, control: Control, only_lost: bool = False) -> Iterator[IngestEvent]:
+        """`rebuild`, or `restore`, as events of one document that stands for the collection."""
         started, done, total = time.perf_counter(), 0, self.collection(collection).chunks
         event = IngestEvent(collection, collection, collection, None, 0, total)
-        for done, total in self.rebuild(collection, control):
+        work = self.restore(collection, control) if only_lost else self.rebuild(collection, control)
+        for done, total in work:
             yield replace(event, done=done, chunks=total)
         if not control.cancelled:
             yield replace(event, status="replaced", done=done, chunks=total, seconds=time.perf_counter() - started)
@@ -237,23 +185,27 @@ class Library:
         """Take documents out of a collection, all at once: text, chunks and vectors. Source files stay."""
         home = self.collection(collection)
         self.claim_writing()
-        self.ledger.detach(home.id, [record.source for record in records if record.status == "failed"])
-        self.ledger.delete_documents(home.id, [record.id for record in records if record.status != "failed"])
-        self._take_out(home)
+        index = self.index()  # first: when it cannot be opened, nothing is deleted
+        with self.ledger.vectors_lock:
+            self.ledger.detach(home.id, [record.source for record in records if record.status == "failed"])
+            self.ledger.delete_documents(home.id, [record.id for record in records if record.status != "failed"])
+            self._take_out(home, index)
 
     def forget(self, collection: str, sources: Sequence[str]) -> None:
         """Forget sources, as the ledger names them, and the documents that come from nowhere else. The files stay."""
         home = self.collection(collection)
         self.claim_writing()
-        self.ledger.detach(home.id, sources)
-        self._take_out(home)
+        index = self.index()
+        with self.ledger.vectors_lock:
+            self.ledger.detach(home.id, sources)
+            self._take_out(home, index)
 
-    def _take_out(self, home: CollectionRecord) -> None:
+    def _take_out(self, home: CollectionRecord, index: VectorIndex) -> None:
         """Take vectors out that belong to no document any more."""
         unfinished = Unfinished(self.ledger.db)
         left = unfinished.left(home.id, replaced_only=True)
         if left:
-            self.index().remove(home.index_name, left)
+            index.remove(home.index_name, left)
             unfinished.settle(home.id, left)
 
     def search(
@@ -270,23 +222,14 @@ class Library:
         if k is None and budget_chars is None:
             chosen = retrieval or self.settings.retrieval
             k, least_share = chosen.k, chosen.least_share
-        result = search(question, record, self.ledger, self.index(), self.embeddings(), k, budget_chars, least_share)
+        result = search(question, record, self.ledger, self.index, self.embeddings(), k, budget_chars, least_share)
         if record.chunks and not result.evidence and not self.index().count(record.index_name):
             raise StoreError(
                 f"The vectors of the collection {record.name} are lost from {self.settings.data_dir / 'chroma'}."
-                " Add its documents again: they are embedded anew, and nothing is doubled."
+                " Rebuild it on the Documents page, or run: python -m localrag doctor --rebuild"
             )
         return result
 
     def retriever(self, collection: str) -> EvidenceRetriever:
         """The search as a LangChain retriever."""
         return EvidenceRetriever(find=lambda question: self.search(collection, question))
-
-    def close(self) -> None:
-        """Free the embedding model, close the files, let another process write."""
-        with self._lock:
-            if self._embeddings is not None:
-                self._embeddings.close()
-                self._embeddings = None
-            self.ledger.close()
-            self._writing.release()

@@ -13,12 +13,15 @@ from localrag.chat.jobs import AnswerJob
 from localrag.commands.answers import read_lines
 from localrag.commands.models import GUIDE
 from localrag.commands.output import DONE, complain, say, say_json
-from localrag.documents.source import Source
+from localrag.documents.source import Source, sources_at
+from localrag.embeddings.base import EmbeddingModel
 from localrag.engine import Engine
 from localrag.errors import DocumentError, GenerationError, ModelFileError, PromptError
 from localrag.evaluation.bench import Plan, measure
+from localrag.evaluation.ingest_bench import Synthetic, measure_ingest
 from localrag.evaluation.ours import UNRELATED, Shelf
-from localrag.evaluation.table import bench_table
+from localrag.evaluation.table import bench_table, ingest_table
+from localrag.library import Library
 from localrag.models.starter import setup_done
 from localrag.settings import Settings, load_settings
 
@@ -35,6 +38,8 @@ def bench(args: Namespace, settings: Settings) -> int:
     document = (args.document or GUIDE).absolute()
     if not document.is_file():
         raise DocumentError(f"There is no file {document}. Give an HTML, Markdown or text file with --document.")
+    if args.what == "ingest":
+        return _ingest(args, document, settings.models_dir.absolute())
     plan = Plan(document, _questions(args), args.runs, settings.models_dir.absolute())
     with tempfile.TemporaryDirectory(prefix="localrag-bench-", ignore_cleanup_errors=True) as folder:
         workshop = EngineWorkshop(Path(folder), plan.models_dir)
@@ -48,6 +53,43 @@ def bench(args: Namespace, settings: Settings) -> int:
         for line in bench_table(result):
             say(line)
     return DONE
+
+
+def _ingest(args: Namespace, document: Path, models_dir: Path) -> int:
+    with tempfile.TemporaryDirectory(prefix="localrag-bench-", ignore_cleanup_errors=True) as folder:
+        real, made = IngestBed(Path(folder, "real"), models_dir), IngestBed(Path(folder, "made"), models_dir, Synthetic())
+        try:
+            result = measure_ingest(document, args.runs, models_dir, real, made, Path(folder, "files"), complain)
+        finally:
+            real.close()
+            made.close()
+    if args.json:
+        say_json(result)
+    else:
+        for line in ingest_table(result):
+            say(line)
+    return DONE
+
+
+class IngestBed:
+    """A library on a data directory of its own; with `model` in place of the settings' embedding model."""
+
+    def __init__(self, folder: Path, models_dir: Path, model: EmbeddingModel | None = None) -> None:
+        self._library = Library(load_settings({"data_dir": folder, "models_dir": models_dir}, {}, folder), model)
+        self._library.claim_writing()
+
+    def shelf(self) -> Shelf:
+        return Shelf(self._library.ledger, self._library.index(), self._library.embeddings())
+
+    def take_in(self, folder: Path) -> float:
+        started = time.perf_counter()
+        for event in self._library.ingest(folder.name, sources_at(str(folder))):
+            if event.error:
+                raise DocumentError(event.error)
+        return time.perf_counter() - started
+
+    def close(self) -> None:
+        self._library.close()
 
 
 def _questions(args: Namespace) -> tuple[str, ...]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import time
 from argparse import Namespace
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from localrag.commands.output import DONE, FAILED, complain, say, say_json
-from localrag.documents.ingest import IngestEvent
+from localrag.commands.progress import Tally
 from localrag.documents.source import Source, sources_at
-from localrag.documents.sources import is_address, printable
+from localrag.documents.sources import is_address
 from localrag.errors import LocalRagError
 from localrag.library import Library
 from localrag.settings import Settings
@@ -21,50 +19,21 @@ from localrag.types import DocumentRecord, Mark
 
 def ingest(args: Namespace, settings: Settings) -> int:
     """Take in files, folders and addresses; a failed one is said and the rest goes in."""
-    started = time.perf_counter()
-    counts: Counter[str] = Counter()
-    chunks = 0
-
-    def report(event: IngestEvent) -> None:
-        nonlocal chunks
-        counts[event.status or ""] += 1
-        chunks += event.chunks
-        line = {
-            "path": event.path,
-            "document": event.document,
-            "status": event.status,
-            "chunks": event.chunks,
-            "error": event.error or None,
-            "seconds": round(event.seconds, 3),
-        } | ({"note": event.note} if event.note else {})
-        if args.json:
-            say_json(line)
-        else:
-            said = f"  {event.error or event.note}" if event.error or event.note else ""
-            say(f"{event.status:<10} {event.chunks:>6} chunks  {event.path}{said}")
-
+    tally = Tally(args.json)
     library = Library(settings)
     try:
         library.claim_writing()
         sources: list[Source] = []
         for given in args.sources:
             try:
-                sources += sources_at(given)
+                sources += sources_at(given, args.include or (), args.exclude or ())
             except LocalRagError as exc:
-                shown = printable(given if is_address(given) else os.path.abspath(given) if given.strip() else given)
-                report(IngestEvent(shown, shown, shown, status="failed", error=printable(str(exc))))
+                tally.fail(given if is_address(given) or not given.strip() else os.path.abspath(given), str(exc))
         for event in library.ingest(args.collection, sources):
-            if event.status is not None:
-                report(event)
+            tally.add(event)
     finally:
         library.close()
-    seconds = round(time.perf_counter() - started, 3)
-    if args.json:
-        say_json({"summary": {"files": sum(counts.values()), **counts, "chunks": chunks, "seconds": seconds}})
-    else:
-        parts = ", ".join(f"{count} {status}" for status, count in counts.items()) or "nothing to do"
-        say(f"{sum(counts.values())} documents ({parts}), {chunks} chunks in {seconds} s")
-    return FAILED if counts["failed"] else DONE
+    return tally.finish()
 
 
 def documents(args: Namespace, settings: Settings) -> int:

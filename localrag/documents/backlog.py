@@ -59,11 +59,20 @@ class Backlog:
         return int(job or 0), stored
 
     def finish(self, job: int, sources: Sequence[Source] | None = None) -> None:
-        """Forget these sources of a job, and the job when none are left; all of it without `sources`."""
+        """Forget these sources of a job, and the job when none are left; all of it without `sources`.
+
+        An earlier job of the collection that a crash cut short need not look at the same files and addresses again.
+        """
         done = self._sources(job) if sources is None else sources
+        again = [source for source in done if source.stored is None] if sources is not None else []
         with self._db.transaction() as db:
             db.executemany("DELETE FROM pending WHERE job_id = ? AND source = ?", [(job, source.identity) for source in done])
-            db.execute("DELETE FROM jobs WHERE id = ? AND id NOT IN (SELECT job_id FROM pending)", (job,))
+            db.executemany(
+                "DELETE FROM pending WHERE source = ? AND stored IS NULL AND job_id IN (SELECT a.id FROM jobs a JOIN jobs b"
+                " ON b.collection_id = a.collection_id WHERE b.id = ? AND a.id < b.id)",
+                [(source.identity, job) for source in again],
+            )
+            db.execute("DELETE FROM jobs WHERE id <= ? AND id NOT IN (SELECT job_id FROM pending)", (job,))
         self._discard(done)
 
     def pause(self, job: int, paused: bool) -> None:

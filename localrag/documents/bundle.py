@@ -11,12 +11,13 @@ Vectors are 16-bit floats, half the size of Chroma's 32-bit ones: they are of le
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple, Protocol
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, FailFast, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, FailFast, Field, StrictBool, StringConstraints
 
 from localrag.embeddings.base import Spans, Vectors
 from localrag.types import Mark, MarkKind, SourceRecord
@@ -25,15 +26,19 @@ FORMAT = 1
 SUFFIX = ".localrag"
 MANIFEST, DOCUMENTS, VECTORS, SENTENCES = "manifest.json", "documents.jsonl", "vectors.npy", "sentences.npy"
 VECTOR_TYPE = np.dtype("<f2")
-MAX_REST_CHARS = 32_000_000
-"""Of a document's line without its text: 250,000 chunks. JSON takes twenty times its length in memory, a text does not."""
+MAX_REST_CHARS = 64_000_000
+MAX_PARTS = 1_000_000
+"""Of a document's line without its text: chunks, marks and sources. JSON of nothing but brackets takes fifty times its length
+in memory, and a thousand times where pydantic parses it; a text takes four times at most."""
 MAX_CHUNK_CHARS = 20_000
 MAX_OVERLAP = 20
 """Characters of all chunks for each of the text: overlapping chunks say some twice, more only exhaust the disk."""
 _TEXT_FIRST = '{"text": '
+_ESCAPED = re.compile(r"\\u[dD]")
 
-Line = Annotated[str, StringConstraints(max_length=4_096)]
-Offset = Annotated[int, Field(ge=0)]
+Line = Annotated[str, StringConstraints(max_length=4_096, strict=True)]
+Text = Annotated[str, StringConstraints(strict=True)]
+Offset = Annotated[int, Field(ge=0, le=2**53, strict=True)]
 
 
 def sentence_type(dimension: int) -> np.dtype[np.void]:
@@ -42,7 +47,7 @@ def sentence_type(dimension: int) -> np.dtype[np.void]:
 
 
 class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Embedding(Part):
@@ -50,7 +55,7 @@ class Embedding(Part):
 
     identity: Line
     name: Line
-    dimension: int = Field(ge=1, le=65_536)
+    dimension: int = Field(ge=1, le=65_536, strict=True)
 
 
 class Splitting(Part):
@@ -58,8 +63,8 @@ class Splitting(Part):
 
     reader: Line
     splitter: Line
-    chunk_chars: int
-    chunk_overlap: int
+    chunk_chars: Offset
+    chunk_overlap: Offset
 
 
 class Counts(Part):
@@ -74,15 +79,15 @@ class Counts(Part):
 class Manifest(Part):
     """What stands in `manifest.json`."""
 
-    format: int
+    format: Offset
     product: Line
     created: Line
     collection: Line
     embedding: Embedding
     settings: Splitting
     counts: Counts
-    vectors: bool
-    paths: bool
+    vectors: StrictBool
+    paths: StrictBool
 
 
 class Range(NamedTuple):
@@ -102,25 +107,25 @@ class _Mark(NamedTuple):
 
 
 class _Source(Part):
-    source: Annotated[str, StringConstraints(min_length=1, max_length=8_192)]
+    source: Annotated[str, StringConstraints(min_length=1, max_length=8_192, strict=True)]
     name: Line
-    container: Annotated[str, StringConstraints(max_length=8_192)]
+    container: Annotated[str, StringConstraints(max_length=8_192, strict=True)]
     added: Line
 
 
 class _Document(Part):
     """A line of `documents.jsonl` without the text, which stands first in it."""
 
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", strict=True)]
     type: Line
-    title: str
-    description: str
+    title: Text
+    description: Text
     language: Line
     reader: Line
     splitter: Line
     status: Literal["indexed", "empty"]
-    error: str
-    note: str
+    error: Text
+    note: Text
     pages: Offset
     added: Line
     sources: Annotated[list[_Source], Field(min_length=1), FailFast()]
@@ -189,11 +194,15 @@ def from_line(line: str) -> Packed:
     """
     if not line.startswith(_TEXT_FIRST + '"'):
         raise ValueError("a line does not begin with a text")
-    text, end = json.JSONDecoder(strict=True).raw_decode(line, len(_TEXT_FIRST))
-    if len(line) - end > MAX_REST_CHARS or not line.startswith(", ", end):
+    text, end = json.JSONDecoder().raw_decode(line, len(_TEXT_FIRST))
+    if not line.startswith(", ", end):
         raise ValueError("a line does not go on as it should after its text")
-    text.encode()  # half a character, as "\ud800", is a ValueError here; SQLite would not take it
-    found = _Document.model_validate_json("{" + line[end + 2 :])
+    if len(line) - end > MAX_REST_CHARS or line.count("[", end) + line.count("{", end) > MAX_PARTS:
+        raise ValueError("a line holds too much beside its text")
+    rest = json.loads("{" + line[end + 2 :])
+    if _ESCAPED.search(line):
+        json.dumps([text, rest], ensure_ascii=False).encode()  # half a character is a ValueError: SQLite would take none
+    found = _Document.model_validate(rest)
     marks = tuple(Mark(*mark) for mark in found.marks)
     _check(found, text)
     sources = tuple(SourceRecord(s.source, s.name, container=s.container, added=s.added) for s in found.sources)

@@ -24,7 +24,7 @@ from localrag.documents.sources import BYTES_PER_MB, printable
 from localrag.embeddings.base import Spans, Vectors, unit
 from localrag.errors import StoreError
 
-MAX_MANIFEST_BYTES = 1_000_000
+MAX_MANIFEST_BYTES = 32_768
 MAX_RATIO = 300
 """Text packs to a tenth, tables to a fiftieth: a large member packed tighter than this is made to exhaust the reader."""
 _RATIO_FROM_BYTES = 16_000_000
@@ -86,6 +86,8 @@ class BundleFile:
                     raise ValueError(f"{packed.sources[0].source:.100} is there twice")
                 if len({s.source for s in packed.sources}) < len(packed.sources):
                     raise ValueError(f"{packed.sources[0].source:.100} names a source twice")
+            if len(packed.text) > self._limit:
+                raise self._too_long()
             contents.add(packed.sha256)
             sources |= {s.source for s in packed.sources}
             characters += len(packed.text)
@@ -174,10 +176,7 @@ class BundleFile:
                 yield from map(bytes, lines)
                 pending = bytearray(rest)
             if len(pending) > self._limit + bundle.MAX_REST_CHARS:
-                raise StoreError(
-                    f"{self._path.name} holds a document of more than the {self._max_document_mb} MB that are read."
-                    " Raise max_document_mb and import it again."
-                )
+                raise self._too_long()
         if pending:
             raise self._damaged("its last line is cut off")
 
@@ -207,6 +206,12 @@ class BundleFile:
             if member.read(1):
                 raise ValueError(f"{name} is longer than its manifest says")
 
+    def _too_long(self) -> StoreError:
+        return StoreError(
+            f"{self._path.name} holds a document of more than the {self._max_document_mb} MB that are read."
+            " Raise max_document_mb and import it again."
+        )
+
     @contextmanager
     def _guarded(self) -> Iterator[None]:
         try:
@@ -228,7 +233,7 @@ class BundleFile:
 
 
 class _Versions(bundle.Part):
-    format: int
+    format: bundle.Offset
     product: str = "of unknown version"
 
 

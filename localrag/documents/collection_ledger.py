@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import threading
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,8 @@ class CollectionLedger:
         """
         self.db = Database(path, SCHEMA, VERSION)
         self._taken_out = 0
+        self.vectors_lock = threading.RLock()
+        """Held by who changes vectors and documents together, so that nobody takes out what another has just put in."""
 
     def version(self) -> int:
         """A number that changes when someone else has written; writes of this ledger leave it as it is."""
@@ -111,6 +114,17 @@ class CollectionLedger:
                 (index_name, embedding, embedding_name, dimension, collection_id),
             )
             db.execute("DELETE FROM rebuilds WHERE collection_id = ?", (collection_id,))
+        self._taken_out += 1
+
+    def index_names(self) -> set[str]:
+        """The indexes of all collections, those they are embedded anew into among them."""
+        rows = self.db.rows("SELECT index_name FROM collections UNION SELECT index_name FROM rebuilds")
+        return {row["index_name"] for row in rows}
+
+    def chunk_ids(self, collection_id: str) -> set[str]:
+        """The ids of all chunks of a collection."""
+        sql = "SELECT k.id FROM chunks k JOIN documents d ON d.id = k.document_id WHERE d.collection_id = ?"
+        return {row["id"] for row in self.db.rows(sql, (collection_id,))}
 
     def delete_collection(self, collection_id: str) -> None:
         """Forget a collection with all its documents."""

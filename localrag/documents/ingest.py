@@ -250,7 +250,7 @@ class Ingestion:
         works = self.writer.write(batch, embedded)
         if batch.ended:
             self.finished(batch.ended)
-        return [self._event(work) for work in works if not work.gone]
+        return [self._event(work) for work in works if not (work.gone or work.closes)]
 
     def _landed(self, allowed: int) -> Iterator[IngestEvent]:
         """Events of batches that are written, waiting until no more than `allowed` are on their way."""

@@ -178,6 +178,14 @@ class Ledger(CollectionLedger):
             for source in sources:
                 _attach(db, collection_id, source)
 
+    def close_archive(self, collection_id: str, archive: SourceRecord) -> None:
+        """From now on an archive of this stamp has not changed: all files in it are known."""
+        with self.db.transaction() as db:
+            db.execute(
+                "UPDATE sources SET stamp = ?, checked_ns = ? WHERE collection_id = ? AND container = ?",
+                (archive.stamp, archive.checked_ns, collection_id, archive.source),
+            )
+
     def detach(self, collection_id: str, sources: Iterable[str]) -> None:
         """Forget sources, and the documents that have no other."""
         with self.db.transaction() as db:

@@ -31,7 +31,7 @@ class Work:
 
     `record` is what the ledger will keep; None when the document is there already or failed, then `origin` says which it is.
     `before` is what the ledger knew of the source, `replaces`: it led to another document. `fresh`: nothing changed at all.
-    `gone`: a file that an archive no longer holds.
+    `gone`: a file that an archive no longer holds. `closes`: all files of an archive came before this.
     """
 
     source: Source
@@ -47,6 +47,7 @@ class Work:
     replaces: bool = False
     fresh: bool = False
     gone: bool = False
+    closes: bool = False
     error: str = ""
     chunk_count: int = 0
     written: int = 0
@@ -133,6 +134,9 @@ class Preparer:
     def _document(self, source: Source, opened: Opened, stamp: str, started: float) -> Iterator[Work]:
         if opened.members is not None:
             yield from self._archive(source, opened.members, stamp)
+            yield from self._gone(source)
+            end = SourceRecord(source.identity, source.title, stamp=opened.stamp, checked_ns=time.time_ns())
+            yield Work(source, end, started, closes=True)
             return
         known = self._members.pop(source.identity, [])  # it was an archive before
         yield from (Work(source, record, started, gone=True) for record in known)
@@ -163,7 +167,7 @@ class Preparer:
         identity = document_id(self._collection.id, opened.sha256)
         before = self._sources.get(source.identity)
         origin = SourceRecord(
-            source.identity, source.title, identity, source.container, opened.stamp or stamp, time.time_ns(), "", now()
+            source.identity, source.title, identity, source.container, opened.stamp, time.time_ns(), "", now()
         )
         self._seen.add(source.identity)
         led_to = before.document_id if before else ""

@@ -19,6 +19,10 @@ class Index(Protocol):
 
     def existing(self, index_name: str, ids: Sequence[str]) -> set[str]: ...
 
+    def ids(self, index_name: str) -> set[str]: ...
+
+    def remove(self, index_name: str, ids: Sequence[str]) -> None: ...
+
     def put(self, index_name: str, model: EmbeddingModel, ids: Sequence[str], vectors: Vectors) -> None: ...
 
 
@@ -44,8 +48,9 @@ def rebuild(
         ids = [chunk.id for chunk in chunks]
 
         def write() -> int:
-            unfinished.keep_sentences(ids, index_name, zip(spans, sentences, strict=False))
-            index.put(index_name, model, ids, vectors)
+            with ledger.vectors_lock:
+                unfinished.keep_sentences(ids, index_name, zip(spans, sentences, strict=False))
+                index.put(index_name, model, ids, vectors)
             return len(ids)
 
         return write
@@ -65,6 +70,15 @@ def rebuild(
         for future in flight:
             done += future.result()()
             yield done, collection.chunks
+    if not control.cancelled:
+        prune(collection, ledger, index, index_name)
+
+
+def prune(collection: CollectionRecord, ledger: Ledger, index: Index, index_name: str) -> None:
+    """Take vectors out of an index that belong to no chunk: of documents that were deleted while it was made."""
+    with ledger.vectors_lock:
+        if orphans := index.ids(index_name) - ledger.chunk_ids(collection.id):
+            index.remove(index_name, sorted(orphans))
 
 
 def _missing(

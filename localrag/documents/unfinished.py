@@ -42,11 +42,20 @@ class Unfinished:
     def left(self, collection_id: str, replaced_only: bool = False) -> list[str]:
         """Chunk ids in Chroma that belong to no document; those of writes that go on are among them unless `replaced_only`."""
         rows = self._db.rows(
-            "SELECT chunk_id FROM unfinished WHERE collection_id = ? AND replaced >= ?"
-            " AND chunk_id NOT IN (SELECT id FROM chunks)",
+            "SELECT chunk_id FROM unfinished u WHERE collection_id = ? AND replaced >= ?"
+            " AND NOT EXISTS (SELECT 1 FROM chunks WHERE id = u.chunk_id)",
             (collection_id, int(replaced_only)),
         )
         return [row["chunk_id"] for row in rows]
+
+    def announced(self, chunk_ids: Sequence[str]) -> set[str]:
+        """Those of these chunk ids whose documents are on their way in."""
+        found: set[str] = set()
+        for at in range(0, len(chunk_ids), MAX_VARIABLES):
+            part = chunk_ids[at : at + MAX_VARIABLES]
+            sql = f"SELECT chunk_id FROM unfinished WHERE replaced = 0 AND chunk_id IN ({','.join('?' * len(part))})"
+            found |= {row["chunk_id"] for row in self._db.rows(sql, part)}
+        return found
 
     def settle(self, collection_id: str, chunk_ids: Iterable[str]) -> None:
         """Forget chunk ids that were taken out of Chroma, and their sentences."""
@@ -57,6 +66,15 @@ class Unfinished:
                 marks = ",".join("?" * len(part))
                 db.execute(f"DELETE FROM unfinished WHERE collection_id = ? AND chunk_id IN ({marks})", [collection_id, *part])
                 db.execute(f"DELETE FROM sentences WHERE chunk_id IN ({marks})", part)
+
+    def sweep(self) -> None:
+        """Forget sentences of chunks and of indexes that are no more: a crash between two writes may leave some."""
+        with self._db.transaction() as db:
+            db.execute(
+                "DELETE FROM sentences"
+                " WHERE index_name NOT IN (SELECT index_name FROM collections UNION SELECT index_name FROM rebuilds)"
+                " OR (chunk_id NOT IN (SELECT id FROM chunks) AND chunk_id NOT IN (SELECT chunk_id FROM unfinished))"
+            )
 
     def sentences(self, chunk_ids: Sequence[str], index_name: str) -> dict[str, tuple[Spans, Vectors]]:
         """Ranges of the sentences of chunks, as offsets in the chunk, with their unit vectors; by chunk id, where known."""

@@ -77,6 +77,10 @@ class Writer:
 
     def write(self, batch: Batch, embedded: tuple[Vectors, list[Vectors]] | None) -> list[Work]:
         """Write vectors, then every document that is complete with them; returns the documents that went on."""
+        with self._ledger.vectors_lock:
+            return self._write(batch, embedded)
+
+    def _write(self, batch: Batch, embedded: tuple[Vectors, list[Vectors]] | None) -> list[Work]:
         try:
             self._write_vectors(batch, embedded)
         except LocalRagError as exc:
@@ -131,14 +135,17 @@ class Writer:
 
     def _note(self, works: Sequence[Work]) -> None:
         """Keep what is known of sources whose documents are there already, failed, or are gone."""
-        for work in works:
-            known = work.record is None and not work.gone and work.status != "failed"
-            if known and self._ledger.document(work.origin.document_id) is None:
+        there = [work for work in works if work.record is None and not work.gone and not work.closes]
+        for work in there:
+            if work.status != "failed" and self._ledger.document(work.origin.document_id) is None:
                 work.fail(f"{work.origin.name} is the same as a document that could not be taken in. Add it again.")
-        noted = [work.origin for work in works if work.status == "failed" or (work.record is None and not work.gone)]
+        failed = [work for work in works if work.status == "failed" and work.record is not None]
         with suppress(LocalRagError):  # the disk is full or gone: the reason still reaches the caller as an event
-            self._ledger.attach(self._collection.id, noted)
+            self._ledger.attach(self._collection.id, [work.origin for work in (*there, *failed)])
             self._ledger.detach(self._collection.id, [work.origin.source for work in works if work.gone])
+            for work in works:
+                if work.closes:
+                    self._ledger.close_archive(self._collection.id, work.origin)
 
     def clean_up(self, replaced_only: bool = False) -> None:
         """Take out of the index what an interrupted or replacing write left there."""

@@ -17,7 +17,7 @@ from localrag.evaluation.ours import UNRELATED
 from localrag.evaluation.page_server import served
 from localrag.evaluation.quiet import quiet_imports, quiet_standard_error
 from localrag.models.llama_library import llama_library
-from localrag.models.starter import STARTER_EMBEDDING
+from localrag.models.starter import STARTER_EMBEDDING_AS_SHIPPED
 from localrag.prompts.chains import retrieval_chain
 from localrag.prompts.hub import prompt
 
@@ -52,7 +52,7 @@ class NotebookStore:
 
             self._chroma = Chroma
             self._embedding = GPT4AllEmbeddings(
-                model_name=STARTER_EMBEDDING,
+                model_name=STARTER_EMBEDDING_AS_SHIPPED,
                 n_threads=n_threads,
                 gpt4all_kwargs={"allow_download": False, "model_path": str(models_dir)},
             )

@@ -40,15 +40,18 @@ class Shelf:
         self.model.embed_texts([UNRELATED] * 64)  # enough that every worker gets some
 
     def ingest(self, texts: Sequence[str], name: str) -> float:
-        """Seconds to embed and store these texts as one document of a collection of its own, ledger included.
+        """Seconds to embed and store these texts as one document of a collection, ledger included.
 
         What `documents.ingest` does, once a document was read and split.
         """
-        home = self.ledger.add_collection(name, self.model.identity, self.model.name, self.model.dimension)
+        home = self.ledger.collection(name) or self.ledger.add_collection(
+            name, self.model.identity, self.model.name, self.model.dimension
+        )
         self.index.collection(home.index_name, self.model)
         settings = Settings()
         started = time.perf_counter()
-        identity, text = document_id(home.id, name), "\n\n".join(texts)
+        text = "\n\n".join(texts)
+        identity = document_id(home.id, text)
         chunks, at = [], 0
         for number, piece in enumerate(texts):
             found = chunk_id(identity, at, at + len(piece), piece)
@@ -57,7 +60,7 @@ class Shelf:
         record = DocumentRecord(identity, name, name, name, type="text", characters=len(text), chunks=len(chunks), added=now())
         work = Work(
             Source(name),
-            SourceRecord(name, name, identity, added=record.added),
+            SourceRecord(identity, name, identity, added=record.added),
             started,
             record=record,
             text=text,

@@ -30,6 +30,37 @@ def bench_table(result: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def ingest_table(result: Mapping[str, Any]) -> list[str]:
+    """The result of `bench ingest`: a line for each figure, with its ratio."""
+    machine, threads, rates = result["machine"], result["threads"], result["chunks_per_s"]
+    memory, growth = result["memory"], result["growth"]
+    small, large = growth["seconds"]
+    return [
+        f"{machine['cpu']}, {machine['cores']} cores, other programs on {machine['others_during']:.1f} cores while measuring",
+        *([result["warning"]] if result["warning"] else []),
+        f"Document: {result['document']} ({result['chunks']} chunks). Medians of {result['runs']} runs.",
+        f"Threads: notebook {threads['notebook']} and {threads['notebook_all_cores']},"
+        f" LocalRAG {threads['our_workers']} workers.",
+        "",
+        "Documents in, the same splits, chunks a second",
+        *(
+            f"  {label:<42} {rates[name]['median']:>8}   ({rates[name]['min']} to {rates[name]['max']})"
+            for label, name in (
+                ("notebook", "notebook"),
+                ("notebook, a thread a core", "notebook_all_cores"),
+                ("LocalRAG", "ours"),
+                ("LocalRAG's workers, embedding alone", "bare"),
+            )
+        ),
+        f"  LocalRAG against the faster notebook: {result['ratio']['vs_notebook']} times,"
+        f" against embedding alone: {result['ratio']['vs_bare']}",
+        f"{result['unchanged']['files']:,} unchanged files looked at again: {result['unchanged']['seconds']} s",
+        f"{memory['text_mb']:.0f} MB of text: memory grew by {memory['grown_mb']} MB at most, {memory['index_mb']} MB stay",
+        f"{growth['added']:,} chunks into {growth['at'][0]:,}: {small} s, into {growth['at'][1]:,}: {large} s"
+        f" ({growth['ratio']} times), vectors made up",
+    ]
+
+
 def _ingest_rows(result: Mapping[str, Any]) -> list[str]:
     figures = result["ingest"]
     return [

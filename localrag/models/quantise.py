@@ -10,7 +10,7 @@ from localrag.models.devices import cpu_threads
 from localrag.models.gguf_file import read_gguf
 
 # enum llama_ftype in llama.h
-FTYPES = {"F16": 1, "Q4_0": 2, "Q8_0": 7}
+FTYPES = {"F32": 0, "F16": 1, "Q4_0": 2, "Q8_0": 7}
 
 
 def quantise(source: Path, target: Path, quantisation: str = "Q8_0") -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,12 @@ from localrag.retrieval.leftovers import remove_leftovers
 
 SPACE = "cosine"
 IDENTITY, NAME = "embedding", "embedding_name"
+EF = 400
+"""Candidates Chroma's graph weighs for each question: with its own 100, what is found depends on the order things went in."""
+SAME = 0.999
+PAGE = 5000
+"""Ids asked for in one question."""
+REMEDY = "Check the disk; if it is sound, run: python -m localrag doctor --rebuild"
 _FAILURES = (ChromaError, sqlite3.Error, OSError, ValueError, RuntimeError)
 
 
@@ -34,7 +41,7 @@ class VectorIndex:
         Raises:
             StoreError: it cannot be opened.
         """
-        self._path = path
+        self._path, self._marker, self._writes = path, writing_marker(path), 0
         self._lock = threading.RLock()
         self._open: dict[str, Collection] = {}
         try:
@@ -45,7 +52,7 @@ class VectorIndex:
             self.client = chromadb.PersistentClient(str(path), settings=settings)
             self._batch = int(self.client.get_max_batch_size())
         except _FAILURES as exc:
-            raise StoreError(f"The vector database {path} cannot be opened: {exc}. Check the data directory.") from exc
+            raise StoreError(f"The vector database {path} cannot be opened: {exc}. {REMEDY}") from exc
 
     def collection(self, index_name: str, model: EmbeddingModel) -> Collection:
         """The collection's vectors, created in cosine space when missing.
@@ -59,7 +66,7 @@ class VectorIndex:
                 opened = self._guard(
                     lambda: self.client.get_or_create_collection(
                         index_name,
-                        configuration={"hnsw": {"space": SPACE}},
+                        configuration={"hnsw": {"space": SPACE, "ef_search": EF}},
                         metadata={IDENTITY: model.identity, NAME: model.name, "dimension": model.dimension},
                         embedding_function=None,
                     )
@@ -73,7 +80,8 @@ class VectorIndex:
         target = self.collection(index_name, model)
         for at in range(0, len(ids), self._batch):
             part = slice(at, at + self._batch)
-            self._guard(partial(target.upsert, ids=list(ids[part]), embeddings=vectors[part]))
+            with self._marked():
+                self._guard(partial(target.upsert, ids=list(ids[part]), embeddings=vectors[part]))
 
     def remove(self, index_name: str, ids: Sequence[str]) -> None:
         """Take vectors out; ids that are not there are no error."""
@@ -81,11 +89,23 @@ class VectorIndex:
         if target is None:
             return
         for at in range(0, len(ids), self._batch):
-            self._guard(partial(target.delete, ids=list(ids[at : at + self._batch])))
+            with self._marked():
+                self._guard(partial(target.delete, ids=list(ids[at : at + self._batch])))
 
     def nearest(self, index_name: str, model: EmbeddingModel, vector: Vectors, k: int) -> list[tuple[str, float]]:
         """The k nearest chunk ids with their cosine similarity (1.0 identical, 0.0 unrelated), best first."""
-        target = self.collection(index_name, model)
+        target = self._find(index_name)
+        if target is None:  # a reader makes nothing: the index may just have given way to another
+            return []
+        check_identity(target, model)
+        return self._ranked(target, vector, k)
+
+    def finds(self, index_name: str, vector: Vectors) -> bool:
+        """Whether a search for a vector of an index leads to it, or to one that is the same."""
+        target = self._find(index_name)
+        return target is not None and any(score > SAME for _, score in self._ranked(target, vector, 1))
+
+    def _ranked(self, target: Collection, vector: Vectors, k: int) -> list[tuple[str, float]]:
         found = self._guard(lambda: target.query(query_embeddings=[vector], n_results=k, include=["distances"]))
         return [(i, 1.0 - float(d)) for i, d in zip(found["ids"][0], found["distances"][0], strict=True)]
 
@@ -93,6 +113,21 @@ class VectorIndex:
         """Vectors in a collection; 0 when there is none."""
         target = self._find(index_name)
         return int(self._guard(target.count)) if target else 0
+
+    def names(self) -> set[str]:
+        """The names of all indexes."""
+        return {found.name for found in self._guard(self.client.list_collections)}
+
+    def ids(self, index_name: str) -> set[str]:
+        """Every chunk id that has a vector."""
+        target = self._find(index_name)
+        found: set[str] = set()
+        while target is not None:
+            got = self._guard(partial(target.get, include=[], limit=PAGE, offset=len(found)))["ids"]
+            found.update(got)
+            if len(got) < PAGE:
+                break
+        return found
 
     def existing(self, index_name: str, ids: Sequence[str]) -> set[str]:
         """Those of these chunk ids that have a vector."""
@@ -116,7 +151,8 @@ class VectorIndex:
         with self._lock:
             self._open.pop(index_name, None)
             if self._find(index_name):
-                self._guard(lambda: self.client.delete_collection(index_name))
+                with self._marked():
+                    self._guard(lambda: self.client.delete_collection(index_name))
             remove_leftovers(self._path)
 
     def _find(self, index_name: str) -> Collection | None:
@@ -127,12 +163,37 @@ class VectorIndex:
             return self.client.get_collection(index_name, embedding_function=None)
         except (NotFoundError, ValueError):
             return None
+        except _FAILURES as exc:
+            raise self._failed(exc) from exc
+
+    @contextmanager
+    def _marked(self) -> Iterator[None]:
+        """A file says that Chroma is being written: one that is there after a crash tells to look for damage."""
+        with self._lock:
+            self._writes += 1
+            if self._writes == 1:
+                self._guard(self._marker.touch)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._writes -= 1
+                if not self._writes:
+                    self._marker.unlink(missing_ok=True)
 
     def _guard(self, action: Any) -> Any:
         try:
             return action()
         except _FAILURES as exc:
-            raise StoreError(f"The vector database {self._path} failed: {exc}. Check the disk and try again.") from exc
+            raise self._failed(exc) from exc
+
+    def _failed(self, exc: Exception) -> StoreError:
+        return StoreError(f"The vector database {self._path} failed: {exc}. {REMEDY}")
+
+
+def writing_marker(path: Path) -> Path:
+    """The file that is there while a process writes to the database in this folder."""
+    return path.with_name(path.name + ".writing")
 
 
 def check_identity(collection: Collection, model: EmbeddingModel) -> None:

@@ -26,7 +26,7 @@ def ask(page: Page, question: str) -> None:
 def ask_for_a_long_answer(page: Page) -> None:
     """Without documents the starter model goes on until its longest answer."""
     expect(page.get_by_text("Ask your documents")).to_be_visible()
-    page.get_by_text("Documents", exact=True).last.click()
+    page.get_by_test_id("stMain").get_by_test_id("stCheckbox").filter(has_text="Documents").locator("label").click()
     expect(page.get_by_text("Without documents")).to_be_visible()
     ask(page, LONG)
     expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()

@@ -264,6 +264,20 @@ def test_the_same_content_twice_is_one_document_with_two_sources(library: Librar
     assert counts(library) == (2, 2)
 
 
+def test_an_archive_that_was_broken_off_is_not_taken_for_unchanged(library: Library, tmp_path: Path) -> None:
+    path = tmp_path / "both.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.txt", DRILL)
+        archive.writestr("b.txt", long_text(3000))
+        archive.writestr("c.txt", SAW)
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    source = Source("both.zip", path=path)
+    take_in_until(library, [source], 64)
+    assert [Path(record.source).name for record in library.documents("default")] == ["a.txt"]
+    assert [event.status for event in take_in(library, source)] == ["unchanged", "indexed", "indexed"]
+    assert [event.status for event in take_in(library, source)] == ["unchanged"] * 3
+
+
 def test_a_damaged_file_is_listed_and_takes_nothing_else_along(library: Library, tmp_path: Path) -> None:
     """A file that fails while it is read, in one batch with copies: each source is in the ledger with what became of it."""
     first, second = file(tmp_path, "a.txt", DRILL), file(tmp_path, "c.txt", DRILL)

@@ -27,7 +27,7 @@ from localrag.library import Library
 from localrag.llms import llamacpp
 from localrag.models.gpt4all_copy import gpt4all_copy
 from localrag.models.llama_library import Model
-from localrag.models.starter import STARTER_CHAT, STARTER_CHAT_AS_SHIPPED, STARTER_EMBEDDING
+from localrag.models.starter import STARTER_CHAT, STARTER_CHAT_AS_SHIPPED, STARTER_EMBEDDING_AS_SHIPPED
 from localrag.prompts.chains import format_docs
 from localrag.prompts.hub import HUB_NAMES, prompt
 from localrag.settings import DEFAULT_COLLECTION, AnswerSettings, ModelSettings, load_settings
@@ -114,7 +114,7 @@ def _read_post(name: str, models_dir: Path, folder: Path) -> Iterator[Post]:
             data = WebBaseLoader(address).load()
     splits = RecursiveCharacterTextSplitter(chunk_size=500, chunk_overlap=0).split_documents(data)
     embedding = GPT4AllEmbeddings(
-        model_name=STARTER_EMBEDDING,
+        model_name=STARTER_EMBEDDING_AS_SHIPPED,
         n_threads=THREADS,
         gpt4all_kwargs={"allow_download": False, "model_path": str(models_dir)},
     )

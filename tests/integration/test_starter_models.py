@@ -29,6 +29,7 @@ from localrag.models.starter import (
     STARTER_CHAT,
     STARTER_CHAT_AS_SHIPPED,
     STARTER_EMBEDDING,
+    STARTER_EMBEDDING_AS_SHIPPED,
     VOCABULARY,
     fetch_member,
     setup,
@@ -140,7 +141,7 @@ def test_the_conversion_gives_the_same_bytes_every_time(
 ) -> None:
     _, vocabulary, source = original
     convert(source, vocabulary, tmp_path / "again.gguf")
-    assert (tmp_path / "again.gguf").read_bytes() == starter_embedding(models_dir).read_bytes()
+    assert (tmp_path / "again.gguf").read_bytes() == (models_dir / STARTER_EMBEDDING_AS_SHIPPED).read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == ["again.gguf"]
 
 
@@ -148,7 +149,8 @@ def test_headers_are_read_fast_and_say_what_the_files_are(models_dir: Path) -> N
     for name, quantisation, kind in (
         (STARTER_CHAT, "Q8_0", "chat"),
         (STARTER_CHAT_AS_SHIPPED, "Q4_1", "chat"),
-        (STARTER_EMBEDDING, "F16", "embedding"),
+        (STARTER_EMBEDDING_AS_SHIPPED, "F16", "embedding"),
+        (STARTER_EMBEDDING, "F32", "embedding"),
     ):
         started = time.perf_counter()
         gguf = read_gguf(models_dir / name)
@@ -163,7 +165,7 @@ def test_setup_on_finished_files_is_done_at_once(models_dir: Path) -> None:
     started = time.perf_counter()
     events = list(setup(models_dir, index_url="http://127.0.0.1:9/simple"))
     assert time.perf_counter() - started < 0.5
-    assert [event.step for event in events] == ["ready", "ready", "ready", "done"]
+    assert [event.step for event in events] == ["ready"] * 4 + ["done"]
 
 
 def test_a_cut_file_is_brought_again(models_dir: Path, tmp_path: Path) -> None:

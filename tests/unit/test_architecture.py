@@ -17,6 +17,7 @@ LAYERS = (
     {"__init__", "settings", "types", "errors", "privacy"},
     {"models", "embeddings", "llms", "documents", "retrieval", "prompts"},
     {"chat", "evaluation"},
+    {"stores"},
     {"library"},
     {"removal", "rereading", "bundles", "sync"},
     {"intake", "watching"},
@@ -148,6 +149,7 @@ def test_sql_is_spoken_in_few_places() -> None:
         "localrag/documents/ledger.py",
         "localrag/chat/store.py",
         "localrag/retrieval/lexical.py",
+        "localrag/retrieval/segments.py",  # looks which folder is whose in a Chroma that may be damaged
         "localrag/retrieval/leftovers.py",  # reads which folders Chroma still uses
         "localrag/retrieval/vectors.py",  # catches what Chroma lets through, speaks no SQL
     }

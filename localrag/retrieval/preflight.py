@@ -1,0 +1,62 @@
+"""Whether Chroma is sound, found out in a process of its own: a damaged file may end it by a signal."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+LIMIT_S = 600.0
+"""For all indexes together: reading 100,000 vectors takes about half a minute."""
+
+
+@dataclass
+class Inspection:
+    """What was found: the chunk ids of every sound index, the reason for every damaged one. `error`: nothing can be opened."""
+
+    error: str = ""
+    ids: dict[str, set[str]] = field(default_factory=dict)
+    damaged: dict[str, str] = field(default_factory=dict)
+
+
+def inspect(path: Path, limit_s: float = LIMIT_S) -> Inspection:
+    """Look at the Chroma database of a folder, which nobody may be writing; one that is not there is sound."""
+    found, until = Inspection(), time.monotonic() + limit_s
+    while path.exists():
+        left = max(1.0, until - time.monotonic())
+        lines, ending = _look(path.absolute(), [*found.ids, *found.damaged], left)
+        opened, at_work = False, ""
+        for line in lines:
+            opened = opened or "opened" in line
+            at_work = line.get("begin", "")
+            if "ids" in line:
+                found.ids[line["index"]] = set(line["ids"])
+            elif "index" in line:
+                found.damaged[line["index"]] = line["error"]
+            elif "error" in line:
+                ending = line["error"]
+        if not opened:
+            found.error = ending
+        elif at_work:
+            found.damaged[at_work] = ending
+            continue
+        break
+    return found
+
+
+def _look(path: Path, passed: list[str], limit_s: float) -> tuple[list[dict[str, Any]], str]:
+    """What the process said, and how it ended, in words."""
+    command = [sys.executable, "-m", "localrag.retrieval.check", str(path), *passed]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
+        try:
+            said, ending = child.communicate(timeout=limit_s)[0], f"Chroma crashed (status {child.returncode})"
+        except subprocess.TimeoutExpired:
+            child.kill()
+            said, ending = child.communicate()[0], f"Chroma did not answer within {limit_s:.0f} s"
+    whole = [line for line in said.splitlines() if line.endswith("}")]
+    return [json.loads(line) for line in whole], ending
