@@ -51,8 +51,8 @@ def _other_model(engine: Engine, known: CollectionRecord) -> None:
         other = "another version of " * (model.name == known.embedding_name)
         st.markdown(
             f":orange[:material/warning:] **{plain(known.name)}** was embedded with {other}{plain(known.embedding_name)}, and"
-            f" the settings now say {plain(model.name)}. It cannot be searched or added to until it is embedded anew; no file is"
-            " needed for that.",
+            f" the settings now say {plain(model.name)}. It cannot be searched or added to until it is embedded anew; no file"
+            " is needed for that.",
             width="stretch",
         )
         st.button(
