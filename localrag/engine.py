@@ -52,6 +52,7 @@ class Engine:
         self._lock = threading.RLock()
         self._answers: dict[str, AnswerJob] = {}
         self._running: AnswerJob | None = None
+        self._closed = False
 
     # Model
 
@@ -249,7 +250,11 @@ class Engine:
         self.store.delete(conversation_id)
 
     def close(self) -> None:
-        """Stop everything and free the memory."""
+        """Stop everything and free the memory; a second time does nothing. What is being taken in goes on after a restart."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
         self.watcher.close()
         self.intake.close()
         self._worker.close()

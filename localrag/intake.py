@@ -162,7 +162,7 @@ class Intake:
             busy = {job.collection for job in self._jobs}
             for name in self._library.tidy():
                 if name not in busy:
-                    self._add(IngestJob(name, 1, partial(self._library.rebuild_events, name, only_lost=True)))
+                    self._add(IngestJob(name, 1, partial(self._library.rebuild_events, name, only_lost=True), what="rebuild"))
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until nothing is left to do; False when the time ran out first."""

@@ -20,8 +20,9 @@ def collection_bar(engine: Engine, names: list[str]) -> str:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         made = {record.name for record in engine.library.collections()}
         first = GUIDE_COLLECTION if GUIDE_COLLECTION in made and DEFAULT_COLLECTION not in made else DEFAULT_COLLECTION
-        current = state.collection(names, first)
-        chosen: str = st.selectbox("Collection", names, names.index(current), width=280)
+        chosen = state.collection(names, first)
+        state.show_collection(chosen)
+        st.selectbox("Collection", names, key=state.COLLECTION_BOX, on_change=state.take_collection, width=280)
         state.choose_collection(chosen)
         with st.popover("New", icon=":material/add:"):
             with st.form("new_collection", border=False, clear_on_submit=True):
@@ -47,10 +48,11 @@ def _other_model(engine: Engine, known: CollectionRecord) -> None:
     if model is None or model.identity == known.embedding or is_rebuilding(engine, known.name):
         return
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        other = "another version of " * (model.name == known.embedding_name)
         st.markdown(
-            f":orange[:material/warning:] **{plain(known.name)}** was embedded with {plain(known.embedding_name)}, and the"
-            f" settings now say {plain(model.name)}. It cannot be searched or added to until it is embedded anew; no file is"
-            " needed for that.",
+            f":orange[:material/warning:] **{plain(known.name)}** was embedded with {other}{plain(known.embedding_name)}, and"
+            f" the settings now say {plain(model.name)}. It cannot be searched or added to until it is embedded anew; no file"
+            " is needed for that.",
             width="stretch",
         )
         st.button(

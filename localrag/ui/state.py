@@ -12,6 +12,7 @@ _CONVERSATION, _COLLECTION, _NOTICE, _UPLOADS = "conversation_id", "collection",
 _CHOSEN, _READING, _REMOVAL, _DISMISSED = "chosen_documents", "reading_at", "removal", "dismissed_jobs"
 _ASKED = "removal_asked"
 _ADDRESS = "c"
+COLLECTION_BOX = "collection_box"
 
 
 def conversation_id() -> str | None:
@@ -40,6 +41,16 @@ def collection(names: list[str], fallback: str) -> str:
 def choose_collection(name: str) -> None:
     """Remember a collection over pages."""
     st.session_state[_COLLECTION] = name
+
+
+def show_collection(name: str) -> None:
+    """Let the box of collections show this one; a choice of the user was taken before."""
+    st.session_state[COLLECTION_BOX] = name
+
+
+def take_collection() -> None:
+    """Remember what was chosen in the box of collections."""
+    choose_collection(st.session_state[COLLECTION_BOX])
 
 
 def notify(text: str) -> None:

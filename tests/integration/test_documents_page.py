@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,11 +18,13 @@ from localrag.documents.ingest import Control, IngestEvent
 from localrag.documents.source import Source, sources_at
 from localrag.engine import Engine
 from localrag.removal import Removal
+from localrag.settings import Settings
 from localrag.sync import keep_in_sync
 from localrag.types import SourceRecord
 from tests.integration.test_pages import WAIT_S, app, engine, shown
 
 __all__ = ["app", "engine"]
+ROOT = Path(__file__).parents[2]
 RERUN_S = 1.0
 """Generous, for busy machines; 10,000 documents take a third of it here."""
 
@@ -215,6 +220,16 @@ def test_a_collection_is_renamed_copied_exported_and_imported(page: AppTest, eng
     assert len(engine.library.documents("From a file")) == len(engine.library.documents("Drinks too"))
 
 
+def test_one_collection_after_the_other_can_be_chosen(page: AppTest, engine: Engine) -> None:
+    for name in ("One", "Two"):
+        engine.library.create_collection(name)
+    page.run()
+    for name in ("One", "Two", "default", "One"):
+        by_label(page.selectbox, "Collection").set_value(name).run()
+        assert by_label(page.selectbox, "Collection").value == name
+        assert page.session_state["collection"] == name
+
+
 def test_a_name_that_is_taken_is_one_sentence(page: AppTest, engine: Engine) -> None:
     engine.library.create_collection("Recipes")
     page.run()
@@ -305,3 +320,35 @@ def test_markup_in_names_titles_and_texts_is_shown_as_text(app: AppTest, engine:
     assert "<script>" not in "".join(h.proto.body for h in page.get("html"))
     drawn = "".join([*(m.value for m in page.markdown), *(c.value for c in page.caption)])
     assert "![x](" not in drawn
+
+
+STOPPED = """
+import time
+from localrag.documents.source import Source
+from localrag.ui.cache import get_engine
+engine = get_engine()
+texts = ["\\n\\n".join(f"Sentence {n} of {i} about tea." * 8 for n in range(400)).encode() for i in range(60)]
+job = engine.intake.start("default", [Source(f"{i}.txt", data=text) for i, text in enumerate(texts)])
+while not job.snapshot().done:
+    time.sleep(0.01)
+"""
+
+
+def test_a_server_that_is_stopped_goes_on_with_its_documents_at_the_next_start(fake_settings: Settings) -> None:
+    env = {
+        **os.environ,
+        "LOCALRAG_DATA_DIR": str(fake_settings.data_dir),
+        "LOCALRAG_LLM": "fake",
+        "LOCALRAG_EMBEDDINGS": "fake",
+    }
+    ended = subprocess.run([sys.executable, "-c", STOPPED], env=env, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0
+    assert "Traceback" not in ended.stderr
+    engine = Engine(fake_settings)
+    left = engine.library.backlog.jobs()
+    assert left
+    assert 0 < len(left[0].sources) < 60
+    for job in engine.intake.go_on():
+        assert job.wait(WAIT_S)
+    assert len(engine.library.documents("default")) == 60
+    engine.close()
