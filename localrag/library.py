@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +20,9 @@ from localrag.documents.unfinished import Unfinished
 from localrag.documents.writing import Writer
 from localrag.embeddings.base import EmbeddingModel
 from localrag.embeddings.registry import load_embeddings
-from localrag.errors import BusyError, StoreError
+from localrag.errors import BusyError, DamagedIndexError, StoreError
 from localrag.models.starter import starter_embedding
+from localrag.retrieval.opening import IndexOpener
 from localrag.retrieval.retriever import EvidenceRetriever
 from localrag.retrieval.search import search
 from localrag.settings import RetrievalSettings, Settings
@@ -45,10 +44,9 @@ class Library:
         self.backlog = Backlog(self.ledger.db, settings.data_dir / "inbox")
         self._lock = threading.RLock()
         self._embeddings: EmbeddingModel | None = None
-        self._index: VectorIndex | None = None
-        self._index_version = 0
         self._tidied = False
         self._writing = FileLock(settings.data_dir / "write.lock", timeout=0, thread_local=False)
+        self._opener = IndexOpener(settings.data_dir / "chroma", self.ledger, self._writing)
 
     def claim_writing(self) -> None:
         """Become the one process that writes here, until `close`.
@@ -83,27 +81,35 @@ class Library:
             return self._embeddings
 
     def index(self) -> VectorIndex:
-        """The vector database, opened at the first call, and anew after another process wrote: Chroma would not see it."""
-        with self._lock:
-            version = self.ledger.version()
-            if self._index is None or version != self._index_version:
-                from localrag.retrieval.recovery import after_crash
-                from localrag.retrieval.vectors import VectorIndex
+        """The vector database as it is now, whoever wrote last.
 
-                path = self.settings.data_dir / "chroma"
-                if self._index is None:
-                    after_crash(path, self._writing)
-                self._index = VectorIndex(path, afresh=self._index is not None)
-                self._index_version = version
-            return self._index
+        Raises:
+            DamagedIndexError: it cannot be opened; `rebuild` makes it again.
+        """
+        return self._opener.get()
 
-    def tidy(self) -> list[str]:
-        """Put right what a crash left; returns the collections that miss vectors. Needs the right to write."""
+    def tidy(self, set_aside: bool = False) -> list[str]:
+        """Put right what a crash left; returns the collections that miss vectors. Needs the right to write.
+
+        With `set_aside`, a vector database that cannot be opened makes room for an empty one.
+        """
         from localrag.retrieval.recovery import tidy
 
-        missing = tidy(self.ledger, self.index())
+        try:
+            index = self.index()
+        except DamagedIndexError:
+            if not set_aside:
+                raise
+            self._opener.set_aside()
+            index = self.index()
+        missing = tidy(self.ledger, index)
         self._tidied = True
         return missing
+
+    def clear_aside(self) -> None:
+        """Remove a damaged vector database that was set aside, unless a collection still misses vectors."""
+        if not self.tidy():
+            self._opener.clear_aside()
 
     def collections(self) -> list[CollectionRecord]:
         """All collections by name."""
@@ -132,6 +138,11 @@ class Library:
             record = self.ledger.collection(name)
             if record is None:
                 record = self.ledger.add_collection(name, model.identity, model.name, model.dimension)
+        if record.embedding != model.identity:
+            raise StoreError(
+                f"The collection {name} was built with the embedding model {record.embedding_name}, the settings name"
+                f" {model.name}. Switch back to that model, rebuild the collection, or make a new one."
+            )
         self.index().collection(record.index_name, model)
         return record
 
@@ -197,13 +208,13 @@ class Library:
         """Embed a collection anew with the settings' model into a new index, from the ledger, then use that one instead.
 
         Yields chunks (done, in all). What was interrupted goes on where it was; until the end the old index is searched.
+        A vector database that cannot be opened is replaced, and every collection of this model gets its vectors back.
         Raises:
             BusyError, EmbeddingError, StoreError: it cannot be; the collection is as it was.
         """
         record = self.collection(collection)
         self.claim_writing()
-        if not self._tidied:
-            self.tidy()
+        lost = self.tidy(set_aside=True)
         model, index, control = self.embeddings(), self.index(), control or Control()
         name = self.ledger.begin_rebuild(record.id, model.identity)
         yield from rebuild(record, self.ledger, index, model, name, control)
@@ -213,16 +224,11 @@ class Library:
             prune(record, self.ledger, index, name)
             self.ledger.switch_index(record.id, name, model.identity, model.name, model.dimension)
         index.drop(record.index_name)
-
-    def rebuild_events(self, collection: str, control: Control, only_lost: bool = False) -> Iterator[IngestEvent]:
-        """`rebuild`, or `restore`, as events of one document that stands for the collection."""
-        started, done, total = time.perf_counter(), 0, self.collection(collection).chunks
-        event = IngestEvent(collection, collection, collection, None, 0, total)
-        work = self.restore(collection, control) if only_lost else self.rebuild(collection, control)
-        for done, total in work:
-            yield replace(event, done=done, chunks=total)
+        for other in lost:  # when the whole database was damaged
+            if other != record.name and self.collection(other).embedding == model.identity:
+                yield from self.restore(other, control)
         if not control.cancelled:
-            yield replace(event, status="replaced", done=done, chunks=total, seconds=time.perf_counter() - started)
+            self.clear_aside()
 
     def documents(self, collection: str) -> list[DocumentRecord]:
         """The documents of a collection, newest first."""

@@ -18,7 +18,7 @@ LAYERS = (
     {"models", "embeddings", "llms", "documents", "retrieval", "prompts"},
     {"chat", "evaluation"},
     {"library"},
-    {"intake"},
+    {"intake", "doctor"},
     {"engine"},
     {"commands", "ui"},
     {"__main__"},
