@@ -74,6 +74,10 @@ def _app_commands(add: Add) -> None:
     inspect.add_argument("--n-gpu-layers", type=int, metavar="N")
     inspect.add_argument("--cache-type", default="f16", choices=("f32", "f16", "q8_0", "q4_0"))
 
+    doctor = add("doctor", "doctor:doctor", "check everything LocalRAG keeps; --rebuild makes the vectors again")
+    doctor.add_argument("-c", "--collection", metavar="NAME", help="only this collection")
+    doctor.add_argument("--rebuild", action="store_true", help="embed what is in the ledger anew; no source is needed")
+
     bench = add("bench", "bench:bench", "measure LocalRAG beside LangChain's notebook, in one run")
     bench.add_argument(
         "what", nargs="?", choices=["all", "ingest"], default="all", help="`ingest`: documents in, and no answers"

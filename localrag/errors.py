@@ -37,6 +37,10 @@ class StoreError(LocalRagError):
     """A collection or conversation cannot be opened, written, or found."""
 
 
+class DamagedIndexError(StoreError):
+    """The vector database cannot be opened; it can be made again from the ledger."""
+
+
 class BusyError(StoreError):
     """Another LocalRAG process is writing to the same data directory."""
 

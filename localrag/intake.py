@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -73,7 +74,7 @@ class Intake:
         record = self._library.collection(collection)
 
         def run(control: Control) -> Iterator[IngestEvent]:
-            return self._library.rebuild_events(record.name, control)
+            return _rebuilding(self._library, record.name, False, control)
 
         return self._add(IngestJob(record.name, 1, run, what="rebuild"))
 
@@ -162,7 +163,7 @@ class Intake:
             busy = {job.collection for job in self._jobs}
             for name in self._library.tidy():
                 if name not in busy:
-                    self._add(IngestJob(name, 1, partial(self._library.rebuild_events, name, only_lost=True), what="rebuild"))
+                    self._add(IngestJob(name, 1, partial(_rebuilding, self._library, name, True), what="rebuild"))
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until nothing is left to do; False when the time ran out first."""
@@ -205,3 +206,13 @@ class Intake:
             for job in self._jobs:
                 job.control.cancel(goes_on_later=True)
         self._thread.shutdown()
+
+
+def _rebuilding(library: Library, collection: str, only_lost: bool, control: Control) -> Iterator[IngestEvent]:
+    """`Library.rebuild`, or `restore`, as events of one document that stands for the collection."""
+    started, done, total = time.perf_counter(), 0, library.collection(collection).chunks
+    event = IngestEvent(collection, collection, collection, None, 0, total)
+    for done, total in library.restore(collection, control) if only_lost else library.rebuild(collection, control):
+        yield replace(event, done=done, chunks=total)
+    if not control.cancelled:
+        yield replace(event, status="replaced", done=done, chunks=total, seconds=time.perf_counter() - started)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,6 +64,11 @@ class Library(Stores):
             record = self.ledger.collection(name)
             if record is None:
                 record = self.ledger.add_collection(name, model.identity, model.name, model.dimension)
+        if record.embedding != model.identity:
+            raise StoreError(
+                f"The collection {name} was built with the embedding model {record.embedding_name}, the settings name"
+                f" {model.name}. Switch back to that model, rebuild the collection, or make a new one."
+            )
         self.index().collection(record.index_name, model)
         return record
 
@@ -131,13 +134,13 @@ class Library(Stores):
         """Embed a collection anew with the settings' model into a new index, from the ledger, then use that one instead.
 
         Yields chunks (done, in all). What was interrupted goes on where it was; until the end the old index is searched.
+        A vector database that cannot be opened is replaced, and every collection of this model gets its vectors back.
         Raises:
             BusyError, EmbeddingError, StoreError: it cannot be; the collection is as it was.
         """
         record = self.collection(collection)
         self.claim_writing()
-        if not self._tidied:
-            self.tidy()
+        lost = self.tidy(set_aside=True)
         model, index, control = self.embeddings(), self.index(), control or Control()
         name = self.ledger.begin_rebuild(record.id, model.identity)
         yield from rebuild(record, self.ledger, index, model, name, control)
@@ -147,16 +150,11 @@ class Library(Stores):
             prune(record, self.ledger, index, name)
             self.ledger.switch_index(record.id, name, model.identity, model.name, model.dimension)
         index.drop(record.index_name)
-
-    def rebuild_events(self, collection: str, control: Control, only_lost: bool = False) -> Iterator[IngestEvent]:
-        """`rebuild`, or `restore`, as events of one document that stands for the collection."""
-        started, done, total = time.perf_counter(), 0, self.collection(collection).chunks
-        event = IngestEvent(collection, collection, collection, None, 0, total)
-        work = self.restore(collection, control) if only_lost else self.rebuild(collection, control)
-        for done, total in work:
-            yield replace(event, done=done, chunks=total)
+        for other in lost:  # when the whole database was damaged
+            if other != record.name and self.collection(other).embedding == model.identity:
+                yield from self.restore(other, control)
         if not control.cancelled:
-            yield replace(event, status="replaced", done=done, chunks=total, seconds=time.perf_counter() - started)
+            self.clear_aside()
 
     def documents(self, collection: str) -> list[DocumentRecord]:
         """The documents of a collection, newest first."""

@@ -12,8 +12,9 @@ from localrag.documents.backlog import Backlog
 from localrag.documents.ledger import Ledger
 from localrag.embeddings.base import EmbeddingModel
 from localrag.embeddings.registry import load_embeddings
-from localrag.errors import BusyError
+from localrag.errors import BusyError, DamagedIndexError
 from localrag.models.starter import starter_embedding
+from localrag.retrieval.opening import IndexOpener
 from localrag.settings import Settings
 
 if TYPE_CHECKING:  # chromadb takes a second to import
@@ -30,10 +31,9 @@ class Stores:
         self.backlog = Backlog(self.ledger.db, settings.data_dir / "inbox")
         self._lock = threading.RLock()
         self._embeddings = embeddings
-        self._index: VectorIndex | None = None
-        self._index_version = 0
         self._tidied = False
         self._writing = FileLock(settings.data_dir / "write.lock", timeout=0, thread_local=False)
+        self._opener = IndexOpener(settings.data_dir / "chroma", self.ledger, self._writing)
 
     def claim_writing(self) -> None:
         """Become the one process that writes here, until `close`.
@@ -73,27 +73,35 @@ class Stores:
         return self._embeddings
 
     def index(self) -> VectorIndex:
-        """The vector database, opened at the first call, and anew after another process wrote: Chroma would not see it."""
-        with self._lock:
-            version = self.ledger.version()
-            if self._index is None or version != self._index_version:
-                from localrag.retrieval.recovery import after_crash
-                from localrag.retrieval.vectors import VectorIndex
+        """The vector database as it is now, whoever wrote last.
 
-                path = self.settings.data_dir / "chroma"
-                if self._index is None:
-                    after_crash(path, self._writing)
-                self._index = VectorIndex(path, afresh=self._index is not None)
-                self._index_version = version
-            return self._index
+        Raises:
+            DamagedIndexError: it cannot be opened; `rebuild` makes it again.
+        """
+        return self._opener.get()
 
-    def tidy(self) -> list[str]:
-        """Put right what a crash left; returns the collections that miss vectors. Needs the right to write."""
+    def tidy(self, set_aside: bool = False) -> list[str]:
+        """Put right what a crash left; returns the collections that miss vectors. Needs the right to write.
+
+        With `set_aside`, a vector database that cannot be opened makes room for an empty one.
+        """
         from localrag.retrieval.recovery import tidy
 
-        missing = tidy(self.ledger, self.index())
+        try:
+            index = self.index()
+        except DamagedIndexError:
+            if not set_aside:
+                raise
+            self._opener.set_aside()
+            index = self.index()
+        missing = tidy(self.ledger, index)
         self._tidied = True
         return missing
+
+    def clear_aside(self) -> None:
+        """Remove a damaged vector database that was set aside, unless a collection still misses vectors."""
+        if not self.tidy():
+            self._opener.clear_aside()
 
     def close(self) -> None:
         """Free the embedding model, close the files, let another process write."""

@@ -12,6 +12,10 @@ from localrag.embeddings.base import Spans, Vectors, unit
 
 MAX_VARIABLES = 500
 LEVELS = 127
+_STRAY = (
+    "WHERE index_name NOT IN (SELECT index_name FROM collections UNION SELECT index_name FROM rebuilds)"
+    " OR (chunk_id NOT IN (SELECT id FROM chunks) AND chunk_id NOT IN (SELECT chunk_id FROM unfinished))"
+)
 
 
 class Unfinished:
@@ -67,14 +71,14 @@ class Unfinished:
                 db.execute(f"DELETE FROM unfinished WHERE collection_id = ? AND chunk_id IN ({marks})", [collection_id, *part])
                 db.execute(f"DELETE FROM sentences WHERE chunk_id IN ({marks})", part)
 
+    def strays(self) -> int:
+        """Sentences that `sweep` would take out."""
+        return int(self._db.rows(f"SELECT count(*) FROM sentences {_STRAY}")[0][0])
+
     def sweep(self) -> None:
         """Forget sentences of chunks and of indexes that are no more: a crash between two writes may leave some."""
         with self._db.transaction() as db:
-            db.execute(
-                "DELETE FROM sentences"
-                " WHERE index_name NOT IN (SELECT index_name FROM collections UNION SELECT index_name FROM rebuilds)"
-                " OR (chunk_id NOT IN (SELECT id FROM chunks) AND chunk_id NOT IN (SELECT chunk_id FROM unfinished))"
-            )
+            db.execute(f"DELETE FROM sentences {_STRAY}")
 
     def sentences(self, chunk_ids: Sequence[str], index_name: str) -> dict[str, tuple[Spans, Vectors]]:
         """Ranges of the sentences of chunks, as offsets in the chunk, with their unit vectors; by chunk id, where known."""

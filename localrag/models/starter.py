@@ -186,6 +186,28 @@ def _sound(path: Path, size: int | None = None) -> bool:
         return False
 
 
+def damaged(models_dir: Path) -> list[str]:
+    """The starter models that are missing or not what `setup` brought, each with what is wrong; some seconds of reading.
+
+    The chat model is checked against its SHA-256; the files that are written here against their own header and length.
+    """
+    shipped = models_dir / STARTER_CHAT_AS_SHIPPED
+    found = []
+    for path in (shipped, models_dir / STARTER_CHAT, models_dir / STARTER_EMBEDDING):
+        if not path.is_file():
+            found.append(f"{path.name} is missing")
+        elif not _sound(path):
+            found.append(f"{path.name} is cut off or damaged")
+        elif path == shipped and _sha256(path) != CHAT.sha256:
+            found.append(f"{path.name} has another SHA-256")
+    return found
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def setup_done(models_dir: Path) -> bool:
     """Whether all starter models are there with a sound header and their full length."""
     return (

@@ -1,7 +1,7 @@
 """The process that opens Chroma to see whether it is sound: what is damaged may end it by a signal instead of an error.
 
-`python -m localrag.retrieval.check FOLDER [INDEX ...]`: a JSON line when it is open, then one before and one after each
-index; indexes that are named are passed over.
+`python -m localrag.retrieval.check FOLDER still|busy [INDEX ...]`: a JSON line when it is open, then one before and one after
+each index; indexes that are named are passed over. `busy`: somebody may be writing.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ PART = 500
 
 def main(arguments: list[str]) -> int:
     """Look at every index of the folder."""
-    path, passed = Path(arguments[0]), set(arguments[1:])
+    path, still, passed = Path(arguments[0]), arguments[1] == "still", set(arguments[2:])
     folders = index_folders(path)  # before Chroma opens and writes to them
-    torn = {name for name, folder in folders.items() if half_written(folder)}
+    torn = {name for name, folder in folders.items() if still and half_written(folder)}
     try:
         index = VectorIndex(path)
         names = sorted(index.names() - passed)

@@ -24,12 +24,12 @@ class Inspection:
     damaged: dict[str, str] = field(default_factory=dict)
 
 
-def inspect(path: Path, limit_s: float = LIMIT_S) -> Inspection:
-    """Look at the Chroma database of a folder, which nobody may be writing; one that is not there is sound."""
+def inspect(path: Path, limit_s: float = LIMIT_S, being_written: bool = False) -> Inspection:
+    """Look at the Chroma database of a folder; one that is not there is sound. `being_written`: another process may do so."""
     found, until = Inspection(), time.monotonic() + limit_s
     while path.exists():
         left = max(1.0, until - time.monotonic())
-        lines, ending = _look(path.absolute(), [*found.ids, *found.damaged], left)
+        lines, ending = _look(path.absolute(), being_written, [*found.ids, *found.damaged], left)
         opened, at_work = False, ""
         for line in lines:
             opened = opened or "opened" in line
@@ -49,9 +49,9 @@ def inspect(path: Path, limit_s: float = LIMIT_S) -> Inspection:
     return found
 
 
-def _look(path: Path, passed: list[str], limit_s: float) -> tuple[list[dict[str, Any]], str]:
+def _look(path: Path, being_written: bool, passed: list[str], limit_s: float) -> tuple[list[dict[str, Any]], str]:
     """What the process said, and how it ended, in words."""
-    command = [sys.executable, "-m", "localrag.retrieval.check", str(path), *passed]
+    command = [sys.executable, "-m", "localrag.retrieval.check", str(path), "busy" if being_written else "still", *passed]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
         try:
             said, ending = child.communicate(timeout=limit_s)[0], f"Chroma crashed (status {child.returncode})"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import shutil
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,19 +13,21 @@ from filelock import FileLock, Timeout
 from localrag.documents.ledger import Ledger
 from localrag.documents.rebuild import prune
 from localrag.documents.unfinished import Unfinished
-from localrag.errors import StoreError
+from localrag.errors import DamagedIndexError, StoreError
 from localrag.retrieval.preflight import inspect
-from localrag.retrieval.vectors import REMEDY, VectorIndex, writing_marker
+from localrag.retrieval.segments import as_left, note_sound
+from localrag.retrieval.vectors import REMEDY, VectorIndex
 
+ASIDE = "-damaged-"
 logger = logging.getLogger(__name__)
 
 
 def after_crash(path: Path, writing: FileLock) -> None:
-    """Look for damage where a process ended while it wrote to Chroma, before this one opens it; see `recover`.
+    """Look for damage where a process ended while it wrote to Chroma, or something else did, before this one opens it.
 
     Left to another process where one has the right to write.
     """
-    if not writing_marker(path).exists():
+    if as_left(path):
         return
     with suppress(Timeout):
         writing.acquire(timeout=0)  # once more where it is held
@@ -37,17 +41,41 @@ def recover(path: Path) -> None:
     """Drop the indexes that are damaged: they are made again from the ledger. Nobody else may be writing.
 
     Raises:
-        StoreError: the database cannot be opened at all.
+        DamagedIndexError: the database cannot be opened at all.
     """
     found = inspect(path)
     if found.error:
-        raise StoreError(f"The vector database {path} cannot be opened: {found.error}. {REMEDY}")
+        raise DamagedIndexError(f"The vector database {path} cannot be opened: {found.error}. {REMEDY}")
     if found.damaged:
         index = VectorIndex(path)
         for name, reason in found.damaged.items():
             logger.warning("the index %s is damaged and made again: %s", name, reason)
             index.drop(name)
-    writing_marker(path).unlink(missing_ok=True)
+    note_sound(path)
+
+
+def set_aside(path: Path) -> Path | None:
+    """Move a database that cannot be opened out of the way; returns where it lies now, None when there was none.
+
+    Raises:
+        StoreError: it cannot be moved.
+    """
+    if not path.exists():
+        return None
+    aside = path.with_name(f"{path.name}{ASIDE}{time.strftime('%Y%m%d-%H%M%S')}")
+    try:
+        path.rename(aside)
+    except OSError as exc:
+        raise StoreError(
+            f"The damaged vector database {path} cannot be moved: {exc.strerror}. Check the data directory."
+        ) from exc
+    return aside
+
+
+def clear_aside(path: Path) -> None:
+    """Remove what `set_aside` moved, now that all of it was made again."""
+    for folder in path.parent.glob(f"{path.name}{ASIDE}*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def tidy(ledger: Ledger, index: VectorIndex) -> list[str]:

@@ -18,8 +18,9 @@ from chromadb.config import Settings as ChromaSettings
 from chromadb.errors import ChromaError, NotFoundError
 
 from localrag.embeddings.base import EmbeddingModel, Vectors
-from localrag.errors import StoreError
+from localrag.errors import DamagedIndexError, StoreError
 from localrag.retrieval.leftovers import remove_leftovers
+from localrag.retrieval.segments import note_sound, note_writing
 
 SPACE = "cosine"
 IDENTITY, NAME = "embedding", "embedding_name"
@@ -39,20 +40,22 @@ class VectorIndex:
         """Open or create the database; `path` is its folder. `afresh` reads from disk what this process has open already.
 
         Raises:
-            StoreError: it cannot be opened.
+            DamagedIndexError: it cannot be opened.
         """
-        self._path, self._marker, self._writes = path, writing_marker(path), 0
+        self._path, self._writes = path, 0
         self._lock = threading.RLock()
         self._open: dict[str, Collection] = {}
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                path.mkdir(parents=True)
+                note_sound(path)
             settings = ChromaSettings(anonymized_telemetry=False)
             if afresh:
                 SharedSystemClient.clear_system_cache()
             self.client = chromadb.PersistentClient(str(path), settings=settings)
             self._batch = int(self.client.get_max_batch_size())
         except _FAILURES as exc:
-            raise StoreError(f"The vector database {path} cannot be opened: {exc}. {REMEDY}") from exc
+            raise DamagedIndexError(f"The vector database {path} cannot be opened: {exc}. {REMEDY}") from exc
 
     def collection(self, index_name: str, model: EmbeddingModel) -> Collection:
         """The collection's vectors, created in cosine space when missing.
@@ -168,18 +171,18 @@ class VectorIndex:
 
     @contextmanager
     def _marked(self) -> Iterator[None]:
-        """A file says that Chroma is being written: one that is there after a crash tells to look for damage."""
+        """Meanwhile a note beside the folder says that Chroma is being written: see `segments`."""
         with self._lock:
             self._writes += 1
             if self._writes == 1:
-                self._guard(self._marker.touch)
+                self._guard(partial(note_writing, self._path))
         try:
             yield
         finally:
             with self._lock:
                 self._writes -= 1
                 if not self._writes:
-                    self._marker.unlink(missing_ok=True)
+                    self._guard(partial(note_sound, self._path))
 
     def _guard(self, action: Any) -> Any:
         try:
@@ -189,11 +192,6 @@ class VectorIndex:
 
     def _failed(self, exc: Exception) -> StoreError:
         return StoreError(f"The vector database {self._path} failed: {exc}. {REMEDY}")
-
-
-def writing_marker(path: Path) -> Path:
-    """The file that is there while a process writes to the database in this folder."""
-    return path.with_name(path.name + ".writing")
 
 
 def check_identity(collection: Collection, model: EmbeddingModel) -> None:

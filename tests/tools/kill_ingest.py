@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.tools.kill_corpus import change_corpus, write_corpus
-from tests.tools.store_state import State, differences
+from tests.tools.store_state import SCORE, State, differences
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 300.0
@@ -72,7 +72,7 @@ class Killer:
             kills += 1
         self.kills += kills
         self._finish(work, data)
-        faults = differences(self._state(data), self.wanted[work])
+        faults = differences(self._state(data), self.wanted[work], SCORE[self.embeddings])
         return kills, [*faults, *self._left_running(data)]
 
     def _finish(self, work: str, data: Path) -> None:

@@ -20,7 +20,7 @@ LAYERS = (
     {"stores"},
     {"library"},
     {"removal", "rereading", "bundles", "sync"},
-    {"intake", "watching"},
+    {"intake", "watching", "doctor"},
     {"engine"},
     {"commands", "ui"},
     {"__main__"},
