@@ -92,6 +92,14 @@ class Database:
         except sqlite3.Error as exc:
             raise StoreError(f"The ledger {self.path} cannot be read: {exc}. Check the data directory.") from exc
 
+    def state(self) -> int:
+        """A number that changes with every write that is committed, of this process too."""
+        with self._read_lock:
+            try:
+                return int(self._reader.execute("PRAGMA data_version").fetchone()[0])
+            except sqlite3.Error as exc:
+                raise StoreError(f"The ledger {self.path} cannot be read: {exc}. Check the data directory.") from exc
+
     def settle(self) -> None:
         """Write everything into the file itself and empty the log beside it, so that what was deleted is in neither.
 

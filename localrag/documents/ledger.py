@@ -10,7 +10,6 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 from localrag.documents.collection_ledger import CollectionLedger, CollectionRecord, now
 from localrag.types import Chunk, DocumentRecord, Mark, SourceRecord
@@ -43,8 +42,19 @@ class Passage:
 class Ledger(CollectionLedger):
     """Documents, their sources and their chunks; every method may be called from any thread."""
 
+    _listed: tuple[tuple[str, int], list[DocumentRecord]] = (("", -1), [])
+    """What was listed last: of which collection, at which state of the file."""
+
     def documents(self, collection_id: str) -> list[DocumentRecord]:
         """All documents of a collection, and the sources that failed as documents without text, newest first."""
+        state = self.db.state()
+        kept_for, kept = self._listed
+        if kept_for != (collection_id, state):
+            kept = self._documents(collection_id)
+            self._listed = ((collection_id, state), kept)
+        return list(kept)
+
+    def _documents(self, collection_id: str) -> list[DocumentRecord]:
         sources: dict[str | None, list[SourceRecord]] = {}
         for record in self.sources(collection_id):
             sources.setdefault(record.document_id, []).append(record)
@@ -240,15 +250,38 @@ def _attach(db: sqlite3.Connection, collection_id: str, source: SourceRecord) ->
 
 def _record(row: sqlite3.Row, collection: str, sources: Sequence[SourceRecord]) -> DocumentRecord:
     first = sources[0] if sources else SourceRecord("", "")
-    also = tuple(source.source for source in sources[1:])
-    known = {field: row[field] for field in _DOCUMENT if field not in ("reader", "splitter")}
-    known["note"] = known["note"] or first.error
-    return DocumentRecord(collection=collection, source=first.source, name=first.name, also=also, **known)
+    return DocumentRecord(  # field by field: 10,000 of them are made while a page is drawn
+        id=row["id"],
+        collection=collection,
+        source=first.source,
+        name=first.name,
+        type=row["type"],
+        title=row["title"],
+        description=row["description"],
+        language=row["language"],
+        sha256=row["sha256"],
+        status=row["status"],
+        error=row["error"],
+        characters=row["characters"],
+        chunks=row["chunks"],
+        added=row["added"],
+        note=row["note"] or first.error,
+        pages=row["pages"],
+        also=tuple([source.source for source in sources[1:]]),
+    )
 
 
 def _source(row: sqlite3.Row) -> SourceRecord:
-    values: dict[str, Any] = {field: row[field] for field in _SOURCE}
-    return SourceRecord(**{**values, "document_id": row["document_id"] or ""})
+    return SourceRecord(
+        row["source"],
+        row["name"],
+        row["document_id"] or "",
+        row["container"],
+        row["stamp"],
+        row["checked_ns"],
+        row["error"],
+        row["added"],
+    )
 
 
 def _chunk(row: sqlite3.Row) -> Chunk:

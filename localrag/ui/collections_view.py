@@ -56,7 +56,7 @@ def _other_model(engine: Engine, known: CollectionRecord) -> None:
             width="stretch",
         )
         st.button(
-            f"Embed {known.chunks:,} chunks with {plain(model.name)}",
+            f"Embed {known.chunks:,} chunk{'s' * (known.chunks != 1)} with {plain(model.name)}",
             type="primary",
             icon=":material/refresh:",
             key="embed_anew",

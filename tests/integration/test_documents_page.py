@@ -244,7 +244,7 @@ def test_a_collection_of_another_embedding_model_offers_the_way_out(app: AppTest
     engine.library.ledger.switch_index(home.id, "c-old", "old:model", "old-model", 256)
     page = app.switch_page("pages/documents.py").run()
     assert "was embedded with old" in shown(page)
-    by_label(page.button, "Embed 1 chunks with fake").click().run()
+    by_label(page.button, "Embed 1 chunk with fake").click().run()
     assert engine.intake.jobs[-1].wait(WAIT_S)
     page.run()
     assert "was embedded with old" not in shown(page)

@@ -251,3 +251,17 @@ def test_a_file_that_is_no_ledger_is_said(tmp_path: Path, content: bytes) -> Non
     (tmp_path / "broken.sqlite").write_bytes(content)
     with pytest.raises(StoreError, match=r"broken\.sqlite"):
         Ledger(tmp_path / "broken.sqlite")
+
+
+def test_a_list_of_documents_is_never_older_than_the_last_write(tmp_path: Path) -> None:
+    ledger, other = Ledger(tmp_path / "ledger.sqlite"), Ledger(tmp_path / "ledger.sqlite")
+    home = ledger.add_collection("c", "id", "model", 4)
+    for number, writer in enumerate((ledger, other, ledger)):
+        assert len(ledger.documents(home.id)) == number
+        record = DocumentRecord(f"d{number}", "c", f"/{number}.txt", f"{number}.txt")
+        writer.put(home.id, record, SourceRecord(f"/{number}.txt", f"{number}.txt"), "text", [])
+    assert len(ledger.documents(home.id)) == 3
+    ledger.documents(home.id).clear()
+    assert len(ledger.documents(home.id)) == 3, "the list that is kept was changed from outside"
+    ledger.delete_documents(home.id, ["d1"])
+    assert [record.id for record in ledger.documents(home.id)] == ["d0", "d2"]
