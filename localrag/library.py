@@ -46,7 +46,7 @@ class Library:
         self._embeddings: EmbeddingModel | None = None
         self._tidied = False
         self._writing = FileLock(settings.data_dir / "write.lock", timeout=0, thread_local=False)
-        self._opener = IndexOpener(settings.data_dir / "chroma", self.ledger, self._writing)
+        self._opener = IndexOpener(settings.data_dir, settings.vectors, self.ledger, self._writing)
 
     def claim_writing(self) -> None:
         """Become the one process that writes here, until `close`.
@@ -280,7 +280,7 @@ class Library:
         result = search(question, record, self.ledger, self.index, self.embeddings(), k, budget_chars, least_share)
         if record.chunks and not result.evidence and not self.index().count(record.index_name):
             raise StoreError(
-                f"The vectors of the collection {record.name} are lost from {self.settings.data_dir / 'chroma'}."
+                f"The vectors of the collection {record.name} are lost from {self.index().where}."
                 " Rebuild it on the Documents page, or run: python -m localrag doctor --rebuild"
             )
         return result
@@ -290,10 +290,11 @@ class Library:
         return EvidenceRetriever(find=lambda question: self.search(collection, question))
 
     def close(self) -> None:
-        """Free the embedding model, close the files, let another process write."""
+        """Free the embedding model and the files, let another process write."""
         with self._lock:
             if self._embeddings is not None:
                 self._embeddings.close()
                 self._embeddings = None
+            self._opener.close()
             self.ledger.close()
             self._writing.release()
