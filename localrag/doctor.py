@@ -18,7 +18,7 @@ from localrag.errors import LocalRagError, StoreError
 from localrag.library import Library
 from localrag.models.memory import format_bytes
 from localrag.models.starter import damaged
-from localrag.retrieval.preflight import Inspection, inspect
+from localrag.retrieval.preflight import Inspection, inspect, inspect_server
 from localrag.settings import Settings
 
 LOW_BYTES, FEW_BYTES = 100 << 20, 1 << 30
@@ -67,9 +67,11 @@ def _stores(library: Library, busy: bool, collection: str | None) -> Iterator[Ch
         yield Check("ledger", "failed", "; ".join(faults), "Restore the data directory from a backup.")
     else:
         yield Check("ledger", "ok", str(library.ledger.db.path))
-    found = inspect(library.settings.data_dir / "chroma", LIMIT_S, being_written=busy)
+    server = library.settings.vectors.chroma_url
+    found = _inspect(library, server, busy)
     if found.error:
-        yield Check("chroma", "failed", f"It cannot be opened: {found.error}", MAKE_AGAIN)
+        advice = "Start the server, or correct chroma_url and chroma_token." if server else MAKE_AGAIN
+        yield Check("chroma", "failed", f"It cannot be opened: {found.error}", advice)
     else:
         yield _indexes(library, found, busy)
     for record in library.collections() if collection is None else [library.collection(collection)]:
@@ -79,6 +81,15 @@ def _stores(library: Library, busy: bool, collection: str | None) -> Iterator[Ch
         yield _model(library, record)
     yield _unfinished(library, busy)
     yield _backlog(library, busy)
+
+
+def _inspect(library: Library, server: str, busy: bool) -> Inspection:
+    if not server:
+        return inspect(library.settings.data_dir / "chroma", LIMIT_S, being_written=busy)
+    try:
+        return inspect_server(library.index(), library.ledger.index_names())
+    except StoreError as exc:
+        return Inspection(error=str(exc))
 
 
 def _data_dir(path: Path) -> Check:

@@ -223,7 +223,7 @@ class Library(Stores):
         result = search(question, record, self.ledger, self.index, self.embeddings(), k, budget_chars, least_share)
         if record.chunks and not result.evidence and not self.index().count(record.index_name):
             raise StoreError(
-                f"The vectors of the collection {record.name} are lost from {self.settings.data_dir / 'chroma'}."
+                f"The vectors of the collection {record.name} are lost from {self.index().where}."
                 " Rebuild it on the Documents page, or run: python -m localrag doctor --rebuild"
             )
         return result

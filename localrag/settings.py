@@ -8,9 +8,10 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from localrag.errors import SettingsError
 
@@ -83,6 +84,34 @@ class DocumentSettings(Group):
     reader_memory_mb: int = Field(3000, ge=500, le=1_000_000, description="Memory one document may take to be read, in MB")
 
 
+class VectorSettings(Group):
+    """Where vectors are kept: in the data directory, or on a Chroma server."""
+
+    chroma_url: str = Field(
+        "",
+        description="Address of a Chroma server for the vectors, e.g. http://127.0.0.1:8000; the data directory when empty",
+    )
+    chroma_token: SecretStr | None = Field(
+        None, description="Token for the Chroma server; best as a variable, the app never writes it down"
+    )
+    chroma_tenant: str = Field("default_tenant", min_length=3, description="Tenant on the Chroma server; made when missing")
+    chroma_database: str = Field("default_database", min_length=3, description="Database of the tenant; made when missing")
+    chroma_timeout_s: float = Field(
+        60.0, gt=0.0, le=3600.0, description="Seconds one request to the Chroma server may take, new attempts included"
+    )
+
+    @field_validator("chroma_url")
+    @classmethod
+    def _usable(cls, url: str) -> str:
+        url = url.strip().rstrip("/")
+        parts = urlsplit(url)
+        if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+            raise ValueError("should be an http or https address")
+        if parts.username or parts.password:
+            raise ValueError("should hold no user or password: there is chroma_token")
+        return url
+
+
 class RetrievalSettings(Group):
     """What is put in front of the model."""
 
@@ -118,11 +147,12 @@ class Settings(Group):
     model: ModelSettings = ModelSettings()
     answer: AnswerSettings = AnswerSettings()
     documents: DocumentSettings = DocumentSettings()
+    vectors: VectorSettings = VectorSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     web: WebSettings = WebSettings()
     place: PlaceSettings = Field(default_factory=PlaceSettings)
 
-    GROUPS: ClassVar[tuple[str, ...]] = ("model", "answer", "documents", "retrieval", "web", "place")
+    GROUPS: ClassVar[tuple[str, ...]] = ("model", "answer", "documents", "vectors", "retrieval", "web", "place")
 
     @property
     def data_dir(self) -> Path:
@@ -158,12 +188,13 @@ GROUP_CLASSES: dict[str, type[Group]] = {
     "model": ModelSettings,
     "answer": AnswerSettings,
     "documents": DocumentSettings,
+    "vectors": VectorSettings,
     "retrieval": RetrievalSettings,
     "web": WebSettings,
     "place": PlaceSettings,
 }
 FIELD_GROUP: dict[str, str] = {name: group for group, cls in GROUP_CLASSES.items() for name in cls.model_fields}
-SECRETS = frozenset({"embedding_api_key"})
+SECRETS = frozenset({"embedding_api_key", "chroma_token"})
 """Never written to the applied settings, never read from them, never shown."""
 
 

@@ -33,7 +33,7 @@ class Stores:
         self._embeddings = embeddings
         self._tidied = False
         self._writing = FileLock(settings.data_dir / "write.lock", timeout=0, thread_local=False)
-        self._opener = IndexOpener(settings.data_dir / "chroma", self.ledger, self._writing)
+        self._opener = IndexOpener(settings.data_dir, settings.vectors, self.ledger, self._writing)
 
     def claim_writing(self) -> None:
         """Become the one process that writes here, until `close`.
@@ -109,5 +109,6 @@ class Stores:
             if self._embeddings is not None:
                 self._embeddings.close()
                 self._embeddings = None
+            self._opener.close()
             self.ledger.close()
             self._writing.release()

@@ -9,45 +9,52 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from localrag.documents.ledger import Ledger
+from localrag.settings import VectorSettings
 
 if TYPE_CHECKING:  # chromadb takes a second to import
+    from localrag.retrieval.server import ServerAddress
     from localrag.retrieval.vectors import VectorIndex
 
 
 class IndexOpener:
     """Every method may be called from any thread."""
 
-    def __init__(self, path: Path, ledger: Ledger, writing: FileLock) -> None:
-        """`path` is Chroma's folder, `writing` who has it is the one that writes."""
-        self.path, self._ledger, self._writing = path, ledger, writing
+    def __init__(self, data_dir: Path, vectors: VectorSettings, ledger: Ledger, writing: FileLock) -> None:
+        """Whoever has `writing` is the one that writes to the files in `data_dir`."""
+        self._settings, self.path = vectors, data_dir / "chroma"
+        self._ledger, self._writing = ledger, writing
         self._lock = threading.RLock()
         self._index: VectorIndex | None = None
         self._version = 0
         self._stale = False
 
     def get(self) -> VectorIndex:
-        """The database as it is now: opened afresh after another process wrote, since Chroma would not see it.
+        """The database as it is now: opened afresh after another process wrote, since Chroma would not see it in files.
 
         Raises:
-            DamagedIndexError: it cannot be opened.
+            DamagedIndexError: the files cannot be opened. StoreError: the server does not answer.
         """
         with self._lock:
             version = self._ledger.version()
-            if self._index is None or version != self._version:
-                from localrag.retrieval.recovery import after_crash
-                from localrag.retrieval.vectors import VectorIndex
+            if self._index is not None and (self._index.shared or version == self._version):
+                return self._index
+            from localrag.retrieval.recovery import after_crash
+            from localrag.retrieval.vectors import VectorIndex
 
-                if self._index is None:
-                    after_crash(self.path, self._writing)
-                self._index, self._stale = VectorIndex(self.path, afresh=self._stale), True
-                self._version = version
+            if self._settings.chroma_url:
+                self._index = VectorIndex(server_address(self._settings))
+                return self._index
+            if self._index is None:
+                after_crash(self.path, self._writing)
+            self._index, self._stale = VectorIndex(self.path, afresh=self._stale), True
+            self._version = version
             return self._index
 
     def set_aside(self) -> None:
-        """Move a database that cannot be opened out of the way; an empty one takes its place. Needs the right to write.
+        """Move files that cannot be opened out of the way; empty ones take their place. Needs the right to write.
 
         Raises:
-            StoreError: it cannot be moved.
+            StoreError: they cannot be moved.
         """
         from localrag.retrieval.recovery import set_aside
 
@@ -60,3 +67,22 @@ class IndexOpener:
         from localrag.retrieval.recovery import clear_aside
 
         clear_aside(self.path)
+
+    def close(self) -> None:
+        """Close connections to a server."""
+        with self._lock:
+            if self._index is not None:
+                self._index.close()
+
+
+def server_address(settings: VectorSettings) -> ServerAddress:
+    """Where the settings' server answers."""
+    from localrag.retrieval.server import ServerAddress
+
+    return ServerAddress(
+        settings.chroma_url,
+        settings.chroma_token,
+        settings.chroma_tenant,
+        settings.chroma_database,
+        settings.chroma_timeout_s,
+    )

@@ -6,9 +6,15 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from localrag.errors import StoreError
+
+if TYPE_CHECKING:  # chromadb takes a second to import
+    from localrag.retrieval.vectors import VectorIndex
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 600.0
@@ -46,6 +52,18 @@ def inspect(path: Path, limit_s: float = LIMIT_S, being_written: bool = False) -
             found.damaged[at_work] = ending
             continue
         break
+    return found
+
+
+def inspect_server(index: VectorIndex, names: Iterable[str]) -> Inspection:
+    """The same of indexes on a server, which cannot end this process; those it does not have are left out."""
+    found = Inspection()
+    there = index.names()
+    for name in sorted(there.intersection(names)):
+        try:
+            found.ids[name] = index.ids(name)
+        except StoreError as exc:
+            found.damaged[name] = str(exc)
     return found
 
 

@@ -83,7 +83,7 @@ def tidy(ledger: Ledger, index: VectorIndex) -> list[str]:
     unfinished = Unfinished(ledger.db)
     missing = []
     with ledger.vectors_lock:
-        for name in index.names() - ledger.index_names():
+        for name in () if index.shared else index.names() - ledger.index_names():  # on a server it may be someone else's
             index.drop(name)
         for record in ledger.collections():
             if left := unfinished.left(record.id):

@@ -1,11 +1,11 @@
-"""Vectors in Chroma: one client, cosine space, and never two embedding models in one collection."""
+"""Vectors in Chroma, in a folder or on a server: cosine space, and never two embedding models in one collection."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from localrag.embeddings.base import EmbeddingModel, Vectors
 from localrag.errors import DamagedIndexError, StoreError
 from localrag.retrieval.leftovers import remove_leftovers
 from localrag.retrieval.segments import note_sound, note_writing
+from localrag.retrieval.server import ServerAddress, ServerClient
 
 SPACE = "cosine"
 IDENTITY, NAME = "embedding", "embedding_name"
@@ -34,28 +35,26 @@ _FAILURES = (ChromaError, sqlite3.Error, OSError, ValueError, RuntimeError)
 
 
 class VectorIndex:
-    """The Chroma database of one data directory: indexes by name, in each a vector by chunk id; the ledger knows the rest."""
+    """The Chroma database of a data directory: indexes by name, in each a vector by chunk id; the ledger knows the rest."""
 
-    def __init__(self, path: Path, afresh: bool = False) -> None:
-        """Open or create the database; `path` is its folder. `afresh` reads from disk what this process has open already.
+    def __init__(self, place: Path | ServerAddress, afresh: bool = False) -> None:
+        """Open or create the database: a folder, or one on a server.
 
+        `afresh` reads from disk what this process has open already.
         Raises:
-            DamagedIndexError: it cannot be opened.
+            DamagedIndexError: the folder cannot be opened.
+            StoreError: the server does not answer, or refuses.
         """
-        self._path, self._writes = path, 0
+        self._place, self._writes = place, 0
         self._lock = threading.RLock()
         self._open: dict[str, Collection] = {}
-        try:
-            if not path.exists():
-                path.mkdir(parents=True)
-                note_sound(path)
-            settings = ChromaSettings(anonymized_telemetry=False)
-            if afresh:
-                SharedSystemClient.clear_system_cache()
-            self.client = chromadb.PersistentClient(str(path), settings=settings)
-            self._batch = int(self.client.get_max_batch_size())
-        except _FAILURES as exc:
-            raise DamagedIndexError(f"The vector database {path} cannot be opened: {exc}. {REMEDY}") from exc
+        self.client: Any = ServerClient(place) if isinstance(place, ServerAddress) else _local_client(place, afresh)
+        self._batch = int(self._guard(self.client.get_max_batch_size))
+
+    @property
+    def shared(self) -> bool:
+        """Whether other data directories may keep their vectors in the same database."""
+        return isinstance(self._place, ServerAddress)
 
     def collection(self, index_name: str, model: EmbeddingModel) -> Collection:
         """The collection's vectors, created in cosine space when missing.
@@ -154,44 +153,74 @@ class VectorIndex:
         with self._lock:
             self._open.pop(index_name, None)
             if self._find(index_name):
-                with self._marked():
-                    self._guard(lambda: self.client.delete_collection(index_name))
-            remove_leftovers(self._path)
+                with self._marked(), suppress(NotFoundError):  # asked twice, it is gone the second time
+                    self._guard(lambda: self.client.delete_collection(index_name), missing=True)
+            if isinstance(self._place, Path):
+                remove_leftovers(self._place)
 
     def _find(self, index_name: str) -> Collection | None:
         with self._lock:
             if index_name in self._open:
                 return self._open[index_name]
         try:
-            return self.client.get_collection(index_name, embedding_function=None)
-        except (NotFoundError, ValueError):
+            return self._guard(lambda: self.client.get_collection(index_name, embedding_function=None), missing=True)
+        except NotFoundError:
             return None
-        except _FAILURES as exc:
-            raise self._failed(exc) from exc
 
     @contextmanager
     def _marked(self) -> Iterator[None]:
         """Meanwhile a note beside the folder says that Chroma is being written: see `segments`."""
+        if isinstance(self._place, ServerAddress):
+            yield
+            return
         with self._lock:
             self._writes += 1
             if self._writes == 1:
-                self._guard(partial(note_writing, self._path))
+                self._guard(partial(note_writing, self._place))
         try:
             yield
         finally:
             with self._lock:
                 self._writes -= 1
                 if not self._writes:
-                    self._guard(partial(note_sound, self._path))
+                    self._guard(partial(note_sound, self._place))
 
-    def _guard(self, action: Any) -> Any:
+    def _guard(self, action: Any, missing: bool = False) -> Any:
+        """Do something in Chroma; what fails is a StoreError, or a NotFoundError where something may be `missing`."""
         try:
-            return action()
+            return self.client.patiently(action) if isinstance(self._place, ServerAddress) else action()
+        except NotFoundError as exc:
+            with self._lock:
+                self._open.clear()  # what was opened by name may be gone, or there anew
+            if missing:
+                raise
+            raise StoreError(f"The vector database {self.where} lost an index meanwhile: {exc}. Try again.") from exc
         except _FAILURES as exc:
-            raise self._failed(exc) from exc
+            raise StoreError(f"The vector database {self.where} failed: {exc}. {REMEDY}") from exc
 
-    def _failed(self, exc: Exception) -> StoreError:
-        return StoreError(f"The vector database {self._path} failed: {exc}. {REMEDY}")
+    @property
+    def where(self) -> str:
+        """The folder or the server's address, for messages."""
+        return self._place.url if isinstance(self._place, ServerAddress) else str(self._place)
+
+    def close(self) -> None:
+        """Close connections to a server."""
+        if isinstance(self._place, ServerAddress):
+            self.client.close()
+
+
+def _local_client(path: Path, afresh: bool) -> Any:
+    try:
+        if not path.exists():
+            path.mkdir(parents=True)
+            note_sound(path)
+        if afresh:
+            SharedSystemClient.clear_system_cache()
+        client = chromadb.PersistentClient(str(path), settings=ChromaSettings(anonymized_telemetry=False))
+        client.get_max_batch_size()
+    except _FAILURES as exc:
+        raise DamagedIndexError(f"The vector database {path} cannot be opened: {exc}. {REMEDY}") from exc
+    return client
 
 
 def check_identity(collection: Collection, model: EmbeddingModel) -> None:
