@@ -152,7 +152,8 @@ class Intake:
         with suppress(LocalRagError):  # whatever is wrong is said where it is needed
             self._library.backlog.sweep()
             discard_unfinished(self._library)
-            if self._library.collections():
+            # An index may be there without a collection: of one whose deletion was cut short.
+            if self._library.collections() or (self._library.settings.data_dir / "chroma").exists():
                 self._thread.submit(self._put_right)
             return [self._start(noted) for noted in self._library.backlog.jobs()]
         return []
