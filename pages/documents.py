@@ -17,7 +17,8 @@ engine = open_page()
 st.title("Documents", anchor=False)
 with show_errors():
     names = sorted({DEFAULT_COLLECTION, *(record.name for record in engine.library.collections())})
-    collection = collection_bar(engine, names)
+    with st.container():
+        collection = collection_bar(engine, names)
 
     files = uploader(engine, "Drop files here", key=f"upload_{state.upload_round()}")
     if files:
@@ -39,12 +40,17 @@ with show_errors():
         with show_errors(), st.spinner("Looking there"):
             (start_keeping if kept else start_place)(engine, collection, place)
             st.rerun()
-    ingest_strip(engine)
-    removal_report(engine)
-
+    # Each part in a frame of its own: one that comes or goes moves no other, so nothing is drawn twice meanwhile.
+    with st.container():
+        ingest_strip(engine)
+    with st.container():
+        removal_report(engine)
     known = engine.library.ledger.collection(collection)
-    if known is None:
-        empty_collection(engine, collection)
-    else:
-        folders(engine, known)
-        documents(engine, known)
+    with st.container():
+        if known is not None:
+            folders(engine, known)
+    with st.container():
+        if known is None:
+            empty_collection(engine, collection)
+        else:
+            documents(engine, known)

@@ -31,19 +31,21 @@ def documents(engine: Engine, collection: CollectionRecord) -> None:
         empty_collection(engine, collection.name)
         return
     doubted = doubts(records, collection.embedding_name, _languages(engine, collection))
-    shown = _filtered(records, doubted)
+    with st.container():
+        shown = _filtered(records, doubted)
     if not shown:
         st.caption("No document is like that. Widen the filter.")
         return
-    chosen = _table(shown, doubted)
-    if chosen:
-        _actions(engine, collection.name, chosen)
-        preview(engine, chosen[0], doubted)
-        if len(chosen) > 1:
-            st.caption(f"The first of {len(chosen):,} chosen documents.")
-    else:
+    with st.container():
+        chosen = _table(shown, doubted)
+    if not chosen:
         state.ask_removal(False)
         st.caption("Tick a row to read its text, see its chunks, read it again, or delete it.")
+        return
+    _actions(engine, collection.name, chosen)
+    preview(engine, chosen[0], doubted)
+    if len(chosen) > 1:
+        st.caption(f"The first of {len(chosen):,} chosen documents.")
 
 
 def _languages(engine: Engine, collection: CollectionRecord) -> frozenset[str] | None:
