@@ -72,27 +72,3 @@ def test_files_go_in_are_filtered_read_by_pages_and_deleted(page: Page, address:
     expect(page.get_by_text(re.compile(r"1 document and \d+ chunks? (is|are) out of Harbour"))).to_be_visible()
     expect(page.get_by_text("1 document · 1 chunk")).to_be_visible()
     assert report.exists()
-
-
-def test_a_page_that_is_not_asked_draws_nothing_anew_while_documents_go_in(page: Page, address: str, tmp_path: Path) -> None:
-    """The strip polls; the rest of the page holds still: what is typed and ticked there stays."""
-    long = tmp_path / "long.txt"
-    long.write_text("\n\n".join(f"Paragraph {n} tells of the sea and of the harbour. " * 8 for n in range(400)), "utf-8")
-    page.goto(f"{address}/documents")
-    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(long)
-    expect(page.get_by_role("button", name="Pause")).to_be_visible()
-    place = page.get_by_role("textbox", name="A web address")
-    place.fill("half a")
-    title = page.get_by_role("heading", name="Documents")
-    title.evaluate("element => { element.drawn = true }")
-    expect(page.get_by_text(re.compile(r"[1-9]\d* of [\d,]+ chunks")).first).to_be_visible()
-    page.get_by_role("button", name="Pause").click()
-    expect(page.get_by_text(re.compile("paused")).first).to_be_visible()
-    page.get_by_role("button", name="Resume").click()
-    expect(page.get_by_role("button", name="Pause")).to_be_visible()
-    assert place.input_value() == "half a"
-    assert title.evaluate("element => element.drawn") is True
-    page.reload()
-    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
-    page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
