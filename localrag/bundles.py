@@ -22,11 +22,11 @@ from localrag.documents.packing import LedgerContents, Paths, at_one_moment
 from localrag.documents.preparing import document_id
 from localrag.documents.rebuild import rebuild
 from localrag.documents.sources import printable
-from localrag.documents.splitter import chunk_id
+from localrag.documents.splitter import chunks_at
 from localrag.documents.unfinished import Unfinished
 from localrag.errors import LocalRagError, StoreError
 from localrag.library import MAX_NAME_CHARS, Library, collection_name
-from localrag.types import Chunk, DocumentRecord
+from localrag.types import DocumentRecord, DocumentStatus
 
 if TYPE_CHECKING:  # chromadb takes a second to import
     from localrag.retrieval.vectors import VectorIndex
@@ -129,10 +129,20 @@ def discard_unfinished(library: Library) -> int:
     return len(left)
 
 
-def as_events(label: str, place: str, steps: Iterator[tuple[int, int]], control: Control) -> Iterator[IngestEvent]:
-    """Steps as events of one document that stands for the collection; the last one has the name it got."""
-    started, done, total = time.perf_counter(), 0, 0
-    event = IngestEvent(place, label, place)
+def as_events(
+    label: str,
+    place: str,
+    steps: Iterator[tuple[int, int]],
+    control: Control,
+    status: DocumentStatus = "indexed",
+    total: int = 0,
+) -> Iterator[IngestEvent]:
+    """Steps as events of one document that stands for the collection; the last has the name it got, and this status.
+
+    `total` chunks are told until the steps say how many.
+    """
+    started, done = time.perf_counter(), 0
+    event = IngestEvent(place, label, place, chunks=total)
     yield event
     while True:
         try:
@@ -143,7 +153,7 @@ def as_events(label: str, place: str, steps: Iterator[tuple[int, int]], control:
         yield replace(event, done=done, chunks=total)
     if not control.cancelled:
         name, seconds = made.name if made else label, time.perf_counter() - started
-        yield replace(event, name=name, status="indexed", done=total, chunks=total, seconds=seconds)
+        yield replace(event, name=name, status=status, done=done, chunks=total, seconds=seconds)
 
 
 def _free(library: Library, name: str) -> str:
@@ -186,10 +196,7 @@ def _take_in(library: Library, contents: Contents, name: str, control: Control) 
 def _put(library: Library, home: CollectionRecord, packed: Packed) -> list[str]:
     """Put a document into the ledger under ids of its new collection; returns those of its chunks."""
     identity = document_id(home.id, packed.sha256)
-    chunks = []
-    for at, (start, end, location, page) in enumerate(packed.chunks):
-        text = packed.text[start:end]
-        chunks.append(Chunk(chunk_id(identity, start, end, text), identity, at, start, end, text, location, page))
+    chunks = chunks_at(identity, packed.text, packed.chunks)
     record = DocumentRecord(
         id=identity,
         collection=home.name,

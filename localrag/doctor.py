@@ -154,8 +154,8 @@ def _sentences(library: Library, record: CollectionRecord) -> Check:
     unfinished, name = Unfinished(library.ledger.db), f"sentences of {record.name}"
     if strays := unfinished.strays():
         return Check(name, "warning", f"{strays} rows of chunks that are gone", START_AGAIN)
-    ids = sorted(library.ledger.chunk_ids(record.id))
-    return Check(name, "ok", f"{len(unfinished.sentences(ids, record.index_name))} of {len(ids)} chunks have theirs ready")
+    ready = unfinished.count_chunks(record.id, record.index_name)
+    return Check(name, "ok", f"{ready} of {len(library.ledger.chunk_ids(record.id))} chunks have theirs ready")
 
 
 def _model(library: Library, record: CollectionRecord) -> Check:

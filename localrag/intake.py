@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +29,8 @@ from localrag.library import Library
 from localrag.sync import sync
 
 KEPT_JOBS = 100
+Rebuild = Callable[[str, Control], Iterator[tuple[int, int]]]
+"""`Library.rebuild` or `Library.restore`."""
 
 
 class Intake:
@@ -70,13 +71,8 @@ class Intake:
             BusyError: another process is writing.
             StoreError: there is no such collection.
         """
-        self._library.claim_writing()
-        record = self._library.collection(collection)
-
-        def run(control: Control) -> Iterator[IngestEvent]:
-            return _rebuilding(self._library, record.name, False, control)
-
-        return self._add(IngestJob(record.name, 1, run, what="rebuild"))
+        name = self._library.collection(collection).name
+        return self.run(name, 1, partial(self._rebuilding, name, self._library.rebuild), "rebuild")
 
     def sync(self, collection: str, folder: SyncedFolder, retry: bool = True, force: bool = False) -> IngestJob:
         """Take in what is new or changed in a folder and forget what is gone: see `sync.sync`.
@@ -164,7 +160,10 @@ class Intake:
             busy = {job.collection for job in self._jobs}
             for name in self._library.tidy():
                 if name not in busy:
-                    self._add(IngestJob(name, 1, partial(_rebuilding, self._library, name, True), what="rebuild"))
+                    self.run(name, 1, partial(self._rebuilding, name, self._library.restore), "rebuild")
+
+    def _rebuilding(self, name: str, work: Rebuild, control: Control) -> Iterator[IngestEvent]:
+        return as_events(name, name, work(name, control), control, "replaced", self._library.collection(name).chunks)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until nothing is left to do; False when the time ran out first."""
@@ -207,13 +206,3 @@ class Intake:
             for job in self._jobs:
                 job.control.cancel(goes_on_later=True)
         self._thread.shutdown()
-
-
-def _rebuilding(library: Library, collection: str, only_lost: bool, control: Control) -> Iterator[IngestEvent]:
-    """`Library.rebuild`, or `restore`, as events of one document that stands for the collection."""
-    started, done, total = time.perf_counter(), 0, library.collection(collection).chunks
-    event = IngestEvent(collection, collection, collection, None, 0, total)
-    for done, total in library.restore(collection, control) if only_lost else library.rebuild(collection, control):
-        yield replace(event, done=done, chunks=total)
-    if not control.cancelled:
-        yield replace(event, status="replaced", done=done, chunks=total, seconds=time.perf_counter() - started)

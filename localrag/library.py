@@ -13,8 +13,7 @@ from localrag.documents.ledger import CollectionRecord
 from localrag.documents.rebuild import prune, rebuild
 from localrag.documents.source import Source
 from localrag.documents.sources import printable
-from localrag.documents.unfinished import Unfinished
-from localrag.documents.writing import Writer
+from localrag.documents.writing import Writer, take_out
 from localrag.errors import StoreError
 from localrag.retrieval.retriever import EvidenceRetriever
 from localrag.retrieval.search import search
@@ -23,7 +22,7 @@ from localrag.stores import Stores
 from localrag.types import DocumentRecord, SearchResult
 
 if TYPE_CHECKING:  # chromadb takes a second to import
-    from localrag.retrieval.vectors import VectorIndex
+    pass
 
 MAX_NAME_CHARS = 80
 
@@ -102,7 +101,7 @@ class Library(Stores):
             pass
         model = self.embeddings()
         noted = job or self.note_job(collection, sources)
-        writer = self._writer(record)
+        writer = Writer(record, self.ledger, self.settings.documents, self.index(), model)
         finished = partial(self.backlog.finish, noted.id)
         try:
             yield from Ingestion(record, self.ledger, model, self.settings, writer, control, finished).run(noted.sources)
@@ -119,16 +118,6 @@ class Library(Stores):
             self.tidy()
         if self.index().count(record.index_name) < record.chunks:
             yield from rebuild(record, self.ledger, self.index(), self.embeddings(), record.index_name, control)
-
-    def _writer(self, record: CollectionRecord) -> Writer:
-        model, index = self.embeddings(), self.index()
-        return Writer(
-            record,
-            self.ledger,
-            self.settings.documents,
-            lambda ids, vectors: index.put(record.index_name, model, ids, vectors),
-            lambda ids: index.remove(record.index_name, ids),
-        )
 
     def rebuild(self, collection: str, control: Control | None = None) -> Iterator[tuple[int, int]]:
         """Embed a collection anew with the settings' model into a new index, from the ledger, then use that one instead.
@@ -187,7 +176,7 @@ class Library(Stores):
         with self.ledger.vectors_lock:
             self.ledger.detach(home.id, [record.source for record in records if record.status == "failed"])
             self.ledger.delete_documents(home.id, [record.id for record in records if record.status != "failed"])
-            self._take_out(home, index)
+            take_out(home, self.ledger, index, replaced_only=True)
 
     def forget(self, collection: str, sources: Sequence[str]) -> None:
         """Forget sources, as the ledger names them, and the documents that come from nowhere else. The files stay."""
@@ -196,15 +185,7 @@ class Library(Stores):
         index = self.index()
         with self.ledger.vectors_lock:
             self.ledger.detach(home.id, sources)
-            self._take_out(home, index)
-
-    def _take_out(self, home: CollectionRecord, index: VectorIndex) -> None:
-        """Take vectors out that belong to no document any more."""
-        unfinished = Unfinished(self.ledger.db)
-        left = unfinished.left(home.id, replaced_only=True)
-        if left:
-            index.remove(home.index_name, left)
-            unfinished.settle(home.id, left)
+            take_out(home, self.ledger, index, replaced_only=True)
 
     def search(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Collection, Sequence
@@ -12,13 +11,13 @@ from pathlib import Path
 from localrag.documents.sources import file_stamp, is_address
 from localrag.errors import LocalRagError
 from localrag.library import Library
+from localrag.models.download import sha256_of
 from localrag.types import DocumentRecord, SourceRecord
 
 REMAINS = (
     "Deleted text is overwritten at once. Its vectors, numbers computed from it, stay in files under chroma/ until the"
     " collection is rebuilt; after that, traces in the free space of chroma.sqlite3 are overwritten with time."
 )
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +115,9 @@ def _delete(source: SourceRecord, sha256: str) -> FileFate:
     if _regular(source.source) is None:
         return FileFate(source.source, False, "left: it is a link, a folder or a device, no regular file")
     try:
-        if file_stamp(path) != source.stamp and (not sha256 or _sha256(path) != sha256):
+        if file_stamp(path) != source.stamp and (not sha256 or sha256_of(path) != sha256):
             return FileFate(source.source, False, "left: it has changed since it was read")
         path.unlink()
     except (OSError, LocalRagError) as exc:
         return FileFate(source.source, False, f"could not be deleted: {getattr(exc, 'strerror', None) or exc}")
     return FileFate(source.source, True, "deleted")
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

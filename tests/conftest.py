@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from localrag.engine import Engine
+from localrag.library import Library
 from localrag.models.starter import setup_done
 from localrag.settings import Settings, load_settings
 from tests.tools.llama_server import binary, cache_dir
@@ -75,6 +76,14 @@ def real_settings(tmp_path: Path, models_dir: Path) -> Settings:
     """Settings with the starter models, greedy and short, a data directory of its own."""
     given = {"data_dir": tmp_path / "data", "models_dir": models_dir, "n_ctx": 2048, "temperature": 0.0, "max_tokens": 64}
     return load_settings(given, {}, tmp_path)
+
+
+@pytest.fixture
+def library(fake_settings: Settings) -> Iterator[Library]:
+    """A library on the fake embedding model."""
+    opened = Library(fake_settings)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

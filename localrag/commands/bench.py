@@ -6,6 +6,7 @@ import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -38,37 +39,31 @@ def bench(args: Namespace, settings: Settings) -> int:
     document = (args.document or GUIDE).absolute()
     if not document.is_file():
         raise DocumentError(f"There is no file {document}. Give an HTML, Markdown or text file with --document.")
-    if args.what == "ingest":
-        return _ingest(args, document, settings.models_dir.absolute())
-    plan = Plan(document, _questions(args), args.runs, settings.models_dir.absolute())
+    models_dir = settings.models_dir.absolute()
     with tempfile.TemporaryDirectory(prefix="localrag-bench-", ignore_cleanup_errors=True) as folder:
-        workshop = EngineWorkshop(Path(folder), plan.models_dir)
-        try:
-            result = measure(plan, workshop, complain)
-        finally:
-            workshop.close()
+        if args.what == "ingest":
+            result, table = _ingest(args, document, models_dir, Path(folder)), ingest_table
+        else:
+            result, table = _everything(Plan(document, _questions(args), args.runs, models_dir), Path(folder)), bench_table
     if args.json:
         say_json(result)
     else:
-        for line in bench_table(result):
+        for line in table(result):
             say(line)
     return DONE
 
 
-def _ingest(args: Namespace, document: Path, models_dir: Path) -> int:
-    with tempfile.TemporaryDirectory(prefix="localrag-bench-", ignore_cleanup_errors=True) as folder:
-        real, made = IngestBed(Path(folder, "real"), models_dir), IngestBed(Path(folder, "made"), models_dir, Synthetic())
-        try:
-            result = measure_ingest(document, args.runs, models_dir, real, made, Path(folder, "files"), complain)
-        finally:
-            real.close()
-            made.close()
-    if args.json:
-        say_json(result)
-    else:
-        for line in ingest_table(result):
-            say(line)
-    return DONE
+def _everything(plan: Plan, folder: Path) -> dict[str, Any]:
+    with closing(EngineWorkshop(folder, plan.models_dir)) as workshop:
+        return measure(plan, workshop, complain)
+
+
+def _ingest(args: Namespace, document: Path, models_dir: Path, folder: Path) -> dict[str, Any]:
+    with (
+        closing(IngestBed(folder / "real", models_dir)) as real,
+        closing(IngestBed(folder / "made", models_dir, Synthetic())) as made,
+    ):
+        return measure_ingest(document, args.runs, models_dir, real, made, folder / "files", complain)
 
 
 class IngestBed:

@@ -11,6 +11,7 @@ from pathlib import Path
 from localrag.errors import StoreError
 
 BUSY_TIMEOUT_S = 10.0
+MAX_VARIABLES = 500
 
 
 class Database:
@@ -84,6 +85,17 @@ class Database:
                 self._reader.execute("SELECT count(*) FROM sqlite_master").fetchone()  # the moment is that of the first read
             except sqlite3.Error as exc:
                 raise StoreError(f"The ledger {self.path} cannot be read: {exc}. Check the data directory.") from exc
+
+    def rows_of(self, ids: Sequence[str], sql: str, first: Sequence[object] = ()) -> list[sqlite3.Row]:
+        """What a query finds of these ids, which stand for its `{ids}`; in parts, for SQLite takes only so many variables.
+
+        `first` are the values of variables in front of them. Errors as `rows`.
+        """
+        found: list[sqlite3.Row] = []
+        for at in range(0, len(ids), MAX_VARIABLES):
+            part = ids[at : at + MAX_VARIABLES]
+            found += self.rows(sql.format(ids=",".join("?" * len(part))), [*first, *part])
+        return found
 
     def version(self) -> int:
         """A number that changes when another process has written; writes of this one leave it as it is."""

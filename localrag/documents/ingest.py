@@ -34,8 +34,6 @@ IN_FLIGHT = 2
 READ_AHEAD = 4
 """Documents read while earlier ones are embedded."""
 
-__all__ = ["BATCH_CHUNKS", "Control", "IngestEvent", "Ingestion", "Source"]
-
 
 @dataclass(frozen=True, slots=True)
 class IngestEvent:

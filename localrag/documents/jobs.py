@@ -165,18 +165,16 @@ class IngestJob:
         """A file of an archive stands for itself: the archive was announced as one document and turns out to be several."""
         if event.status is None and not event.chunks:
             return  # the announcement of a source
-        self._total += 1
         at = len(event.document)
         while (at := event.document.rfind("/", 0, at)) > 0:
             archive = self._events.get(event.document[:at])
             if archive is not None and archive.status is None and not archive.chunks:
-                del self._events[archive.document]
+                del self._events[archive.document]  # its first file takes its place
                 self._opened.add(archive.document)
-                self._total -= 1
                 return
             if event.document[:at] in self._opened:
+                self._total += 1
                 return
-        self._total -= 1
 
     def drain(self) -> None:
         """Do the work, on the calling thread; an error that ends it is kept for the snapshot."""

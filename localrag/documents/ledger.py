@@ -10,13 +10,13 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
 
 from localrag.documents.collection_ledger import CollectionLedger, CollectionRecord, now
 from localrag.types import Chunk, DocumentRecord, Mark, SourceRecord
 
-__all__ = ["CollectionRecord", "Ledger", "Passage", "Stored", "now"]
+__all__ = ["CollectionRecord", "Ledger", "Making", "Passage", "Stored", "now"]
 
-MAX_VARIABLES = 500
 _DOCUMENT = "id sha256 type title description language reader splitter status error note pages characters chunks added".split()
 _SOURCE = "source name document_id container stamp checked_ns error added".split()
 
@@ -28,6 +28,15 @@ class Stored:
     record: DocumentRecord
     reader: str
     splitter: str
+
+
+class Making(NamedTuple):
+    """Which reader and splitter a document was made with, and what it came to."""
+
+    reader: str
+    splitter: str
+    status: str
+    chunks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +95,12 @@ class Ledger(CollectionLedger):
         record = _record(rows[0], rows[0]["collection"], [_source(row) for row in found])
         return Stored(record, rows[0]["reader"], rows[0]["splitter"])
 
-    def makings(self, collection_id: str) -> dict[str, tuple[str, str, str, int]]:
-        """Reader, splitter, status and number of chunks of every document of a collection, by id."""
+    def makings(self, collection_id: str) -> dict[str, Making]:
+        """How every document of a collection was made, by id."""
         rows = self.db.rows(
             "SELECT id, reader, splitter, status, chunks FROM documents WHERE collection_id = ?", (collection_id,)
         )
-        return {row["id"]: (row["reader"], row["splitter"], row["status"], row["chunks"]) for row in rows}
+        return {row["id"]: Making(row["reader"], row["splitter"], row["status"], row["chunks"]) for row in rows}
 
     def sources(self, collection_id: str) -> list[SourceRecord]:
         """All sources of a collection, in the order they came."""
@@ -114,26 +123,17 @@ class Ledger(CollectionLedger):
 
     def chunks(self, ids: Sequence[str]) -> dict[str, Chunk]:
         """Chunks by id; ids the ledger does not know are left out."""
-        found: dict[str, Chunk] = {}
-        for at in range(0, len(ids), MAX_VARIABLES):
-            part = ids[at : at + MAX_VARIABLES]
-            marks = ",".join("?" * len(part))
-            found |= {row["id"]: _chunk(row) for row in self.db.rows(f"SELECT * FROM chunks WHERE id IN ({marks})", part)}
-        return found
+        return {row["id"]: _chunk(row) for row in self.db.rows_of(ids, "SELECT * FROM chunks WHERE id IN ({ids})")}
 
     def passages(self, ids: Sequence[str]) -> dict[str, Passage]:
         """Chunks with the documents they belong to, at one moment; ids the ledger does not know are left out."""
-        found: dict[str, Passage] = {}
-        for at in range(0, len(ids), MAX_VARIABLES):
-            part = ids[at : at + MAX_VARIABLES]
-            rows = self.db.rows(
-                "SELECT k.*, d.title, s.source, s.name FROM chunks k JOIN documents d ON d.id = k.document_id JOIN sources s"
-                " ON s.rowid = (SELECT rowid FROM sources WHERE document_id = d.id ORDER BY container, added, rowid LIMIT 1)"
-                f" WHERE k.id IN ({','.join('?' * len(part))})",
-                part,
-            )
-            found |= {row["id"]: Passage(_chunk(row), row["source"], row["title"] or row["name"]) for row in rows}
-        return found
+        rows = self.db.rows_of(
+            ids,
+            "SELECT k.*, d.title, s.source, s.name FROM chunks k JOIN documents d ON d.id = k.document_id JOIN sources s"
+            " ON s.rowid = (SELECT rowid FROM sources WHERE document_id = d.id ORDER BY container, added, rowid LIMIT 1)"
+            " WHERE k.id IN ({ids})",
+        )
+        return {row["id"]: Passage(_chunk(row), row["source"], row["title"] or row["name"]) for row in rows}
 
     def chunks_of(self, document_id: str) -> list[Chunk]:
         """All chunks of a document in order."""

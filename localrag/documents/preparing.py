@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from localrag.documents.archive import MAX_DEPTH
-from localrag.documents.ledger import CollectionRecord, Ledger, now
+from localrag.documents.ledger import CollectionRecord, Ledger, Making, now
 from localrag.documents.reading import Opened, ReadingProcess
 from localrag.documents.source import Source
 from localrag.documents.sources import file_stamp, printable
-from localrag.documents.splitter import chunk_id
+from localrag.documents.splitter import chunks_at
 from localrag.documents.web import fetch
 from localrag.embeddings.base import Spans
 from localrag.errors import DocumentError, LocalRagError
@@ -105,7 +105,7 @@ class Preparer:
         if not stamp or not all(self._is_fresh(record, stamp) for record in found):
             return []
         self._members.pop(source.identity, None)
-        counts = [self._makings[record.document_id][3] for record in found]
+        counts = [self._makings[record.document_id].chunks for record in found]
         return [
             Work(source, record, started, "unchanged", fresh=True, chunk_count=count, written=count)
             for record, count in zip(found, counts, strict=True)
@@ -122,7 +122,12 @@ class Preparer:
 
     def _is_right(self, identity: str) -> bool:
         making = self._makings.get(identity)
-        return making is not None and making[:2] == (READERS, self._splitter)
+        return making is not None and (making.reader, making.splitter) == (READERS, self._splitter)
+
+    def _is_in(self, identity: str) -> bool:
+        """Whether there are chunks of a document in the collection."""
+        making = self._makings.get(identity)
+        return making is not None and making.status == "indexed"
 
     def _open(self, source: Source) -> Opened:
         if source.address is not None:
@@ -140,7 +145,7 @@ class Preparer:
             return
         known = self._members.pop(source.identity, [])  # it was an archive before
         yield from (Work(source, record, started, gone=True) for record in known)
-        yield self._work(source, opened, stamp, started)
+        yield self._work(source, opened, started)
 
     def _archive(self, source: Source, members: list[str], stamp: str) -> Iterator[Work]:
         depth = len(source.member)
@@ -159,11 +164,11 @@ class Preparer:
                 if opened.members is not None:
                     yield from self._archive(inner, opened.members, stamp)
                 else:
-                    yield self._work(inner, opened, stamp, started)
+                    yield self._work(inner, opened, started)
             except LocalRagError as exc:
                 yield self._failed(inner, stamp, started, exc)
 
-    def _work(self, source: Source, opened: Opened, stamp: str, started: float) -> Work:
+    def _work(self, source: Source, opened: Opened, started: float) -> Work:
         identity = document_id(self._collection.id, opened.sha256)
         before = self._sources.get(source.identity)
         origin = SourceRecord(
@@ -171,20 +176,16 @@ class Preparer:
         )
         self._seen.add(source.identity)
         led_to = before.document_id if before else ""
-        replaces = led_to not in ("", identity) and self._makings.get(led_to, ("", "", "", 0))[2] == "indexed"
+        replaces = led_to != identity and self._is_in(led_to)
         if self._is_right(identity):
-            count = self._makings[identity][3]
+            count = self._makings[identity].chunks
             status: DocumentStatus = "replaced" if replaces else "unchanged"
             return Work(source, origin, started, status, before=before, replaces=replaces, chunk_count=count, written=count)
         read = self._reading.parse(source.identity)
         parsed = read.document
-        chunks = [
-            Chunk(chunk_id(identity, start, end, text), identity, at, start, end, text, location, page)
-            for at, (start, end, location, page) in enumerate(read.chunks)
-            for text in (parsed.text[start:end],)
-        ]
-        was_in = replaces or (identity in self._makings and self._makings[identity][2] == "indexed")
-        self._makings[identity] = (READERS, self._splitter, "indexed", len(chunks))  # the same content may come again
+        chunks = chunks_at(identity, parsed.text, read.chunks)
+        was_in = replaces or self._is_in(identity)
+        self._makings[identity] = Making(READERS, self._splitter, "indexed", len(chunks))  # the same content may come again
         empty = parsed.note or f"{source.title} holds no text, so there is nothing to find in it."
         record = DocumentRecord(
             id=identity,

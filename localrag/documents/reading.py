@@ -7,11 +7,13 @@ import queue
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from localrag.documents.reading_child import receive, send
+from localrag.documents.splitter import ChunkRange
 from localrag.embeddings.base import Spans
 from localrag.errors import DocumentError
 from localrag.settings import DocumentSettings
@@ -31,10 +33,10 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read: the document, its chunks as (start, end, location, page), and the sentences in each chunk."""
+    """What was read: the document, where its chunks are, and the sentences in each chunk."""
 
     document: ParsedDocument
-    chunks: list[tuple[int, int, str, int | None]]
+    chunks: list[ChunkRange]
     sentences: list[Spans]
 
 
@@ -52,7 +54,7 @@ class ReadingProcess:
         Raises:
             DocumentError: it cannot be opened, is too large, or took too much time or memory.
         """
-        encoded = os.fsencode(path).hex() if path is not None else None
+        encoded = os.fsencode(path.absolute()).hex() if path is not None else None  # the process has another folder
         return _opened(self._ask({"action": "open", "name": name, "path": encoded, "declared": declared}, data, name))
 
     def open_member(self, member: str, depth: int) -> Opened:
@@ -107,16 +109,12 @@ class ReadingProcess:
     def _started(self) -> subprocess.Popen[bytes]:
         if self._child is None or self._child.poll() is not None:
             command = [sys.executable, "-m", "localrag.documents.reading_child"]
-            env = {
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
-            }
             child = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env=env,
+                cwd=ROOT,  # where the package is found
                 start_new_session=True,
             )
             self._child, self._replies = child, queue.SimpleQueue()
@@ -133,15 +131,8 @@ class ReadingProcess:
             child.wait()
             for stream in (child.stdin, child.stdout):
                 if stream is not None:
-                    with_no_reader(stream)
-
-
-def with_no_reader(stream: Any) -> None:
-    """Close a pipe whose other end is gone: what could not be written any more is of no interest."""
-    try:
-        stream.close()
-    except OSError:
-        return
+                    with suppress(OSError):  # what could not be written any more is of no interest
+                        stream.close()
 
 
 def _listen(child: subprocess.Popen[bytes], replies: queue.SimpleQueue[dict[str, Any] | None]) -> None:

@@ -20,7 +20,7 @@ from localrag.documents.raw import RawDocument, has_text
 from localrag.documents.readers import read_document
 from localrag.documents.sentences import split_sentences
 from localrag.documents.sources import file_stamp, read_file
-from localrag.documents.splitter import split
+from localrag.documents.splitter import split_ranges
 from localrag.errors import DocumentError, LocalRagError
 from localrag.settings import DocumentSettings
 
@@ -92,7 +92,7 @@ class Desk:
         parsed = read_document(raw.data, raw.name, self._settings, raw.declared_type)
         del raw
         limits = self._settings
-        chunks = split("", parsed, limits.chunk_chars, limits.chunk_overlap) if has_text(parsed) else []
+        chunks = split_ranges(parsed, limits.chunk_chars, limits.chunk_overlap) if has_text(parsed) else []
         return {
             "text": parsed.text,
             "type": parsed.type,
@@ -102,8 +102,8 @@ class Desk:
             "marks": [[mark.start, mark.location, mark.page, mark.kind] for mark in parsed.marks],
             "pages": parsed.pages,
             "note": parsed.note,
-            "chunks": [[chunk.start, chunk.end, chunk.location, chunk.page] for chunk in chunks],
-            "sentences": [split_sentences(chunk.text) for chunk in chunks],
+            "chunks": chunks,
+            "sentences": [split_sentences(parsed.text[start:end]) for start, end, _, _ in chunks],
         }
 
 

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
 
 from localrag.documents.ingest import BATCH_CHUNKS, Control
 from localrag.documents.ledger import CollectionRecord, Ledger
 from localrag.documents.sentences import split_sentences
 from localrag.documents.unfinished import Unfinished
-from localrag.embeddings.base import EmbeddingModel, Spans, Vectors
+from localrag.documents.writing import Index
+from localrag.embeddings.base import EmbeddingModel, Spans
 from localrag.types import Chunk
-
-
-class Index(Protocol):
-    """What is needed of the vector index."""
-
-    def existing(self, index_name: str, ids: Sequence[str]) -> set[str]: ...
-
-    def ids(self, index_name: str) -> set[str]: ...
-
-    def remove(self, index_name: str, ids: Sequence[str]) -> None: ...
-
-    def put(self, index_name: str, model: EmbeddingModel, ids: Sequence[str], vectors: Vectors) -> None: ...
-
 
 LOOKED_UP = 512
 """Chunks asked about in one question to the index."""

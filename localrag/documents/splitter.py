@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from localrag.documents.sentences import split_sentences
@@ -24,7 +24,26 @@ class _Unit(NamedTuple):
     heading: bool = False
 
 
+ChunkRange = tuple[int, int, str, int | None]
+"""Where a chunk begins and ends in its document's text, its location and its page."""
+
+
 def split(document_id: str, parsed: ParsedDocument, chunk_chars: int, chunk_overlap: int) -> list[Chunk]:
+    """The chunks of a document: see `split_ranges`."""
+    return chunks_at(document_id, parsed.text, split_ranges(parsed, chunk_chars, chunk_overlap))
+
+
+def chunks_at(document_id: str, text: str, ranges: Iterable[ChunkRange]) -> list[Chunk]:
+    """The chunks at these ranges of a document's text, with their ids."""
+    chunks: list[Chunk] = []
+    for start, end, location, page in ranges:
+        piece = text[start:end]
+        identity = chunk_id(document_id, start, end, piece)
+        chunks.append(Chunk(identity, document_id, len(chunks), start, end, piece, location, page))
+    return chunks
+
+
+def split_ranges(parsed: ParsedDocument, chunk_chars: int, chunk_overlap: int) -> list[ChunkRange]:
     """Chunks of whole sentences, each at most `chunk_chars` characters, `text == parsed.text[start:end]`, trimmed.
 
     A chunk that is at least half full ends at the next heading; one that would grow too long ends at its last heading or
@@ -36,19 +55,17 @@ def split(document_id: str, parsed: ParsedDocument, chunk_chars: int, chunk_over
     units = _units(parsed, chunk_chars)
     overlap = min(chunk_overlap, chunk_chars // 2)
     starts = [mark.start for mark in parsed.marks]
-    chunks: list[Chunk] = []
+    ranges: list[ChunkRange] = []
     first, new = 0, 0
     while new < len(units):
         last = _last_unit(units, first, new, chunk_chars)
         start, end = units[first].start, units[last].end
-        text = parsed.text[start:end]
         at = bisect_right(starts, start) - 1
         location, page = (parsed.marks[at].location, parsed.marks[at].page) if at >= 0 else ("", None)
-        identity = chunk_id(document_id, start, end, text)
-        chunks.append(Chunk(identity, document_id, len(chunks), start, end, text, location, page))
+        ranges.append((start, end, location, page))
         new = last + 1
         first = _overlap_start(units, first, new, overlap, chunk_chars)
-    return chunks
+    return ranges
 
 
 def chunk_id(document_id: str, start: int, end: int, text: str) -> str:

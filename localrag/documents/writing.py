@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +14,21 @@ from localrag.documents.ledger import CollectionRecord, Ledger
 from localrag.documents.preparing import READERS, Work, splitter_name
 from localrag.documents.source import Source
 from localrag.documents.unfinished import Unfinished
-from localrag.embeddings.base import Spans, Vectors
+from localrag.embeddings.base import EmbeddingModel, Spans, Vectors
 from localrag.errors import LocalRagError
 from localrag.settings import DocumentSettings
 
-PutVectors = Callable[[list[str], Vectors], None]
+
+class Index(Protocol):
+    """What documents need of the vector index."""
+
+    def existing(self, index_name: str, ids: Sequence[str]) -> set[str]: ...
+
+    def ids(self, index_name: str) -> set[str]: ...
+
+    def put(self, index_name: str, model: EmbeddingModel, ids: Sequence[str], vectors: Vectors) -> None: ...
+
+    def remove(self, index_name: str, ids: Sequence[str]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +71,20 @@ class Batch:
 
 
 class Writer:
-    """Writes batches of one collection. `put_vectors` and `remove_vectors` are the index's."""
+    """Writes batches of one collection."""
 
     def __init__(
         self,
         collection: CollectionRecord,
         ledger: Ledger,
         settings: DocumentSettings,
-        put_vectors: PutVectors,
-        remove_vectors: Callable[[list[str]], None],
+        index: Index,
+        model: EmbeddingModel,
     ) -> None:
         self._collection, self._ledger = collection, ledger
         self._unfinished = Unfinished(ledger.db)
         self._splitter = splitter_name(settings)
-        self._put_vectors, self._remove_vectors = put_vectors, remove_vectors
+        self._index, self._model = index, model
 
     def write(self, batch: Batch, embedded: tuple[Vectors, list[Vectors]] | None) -> list[Work]:
         """Write vectors, then every document that is complete with them; returns the documents that went on."""
@@ -117,7 +128,7 @@ class Writer:
         spans = batch.spans()
         found = [(spans[row], sentences[row]) for row in rows] if sentences else []
         self._unfinished.announce(self._collection.id, ids, self._collection.index_name, found)
-        self._put_vectors(ids, vectors[rows])
+        self._index.put(self._collection.index_name, self._model, ids, vectors[rows])
 
     def _put(self, work: Work) -> bool:
         """Put a complete document in; whether chunks may have been replaced."""
@@ -148,8 +159,13 @@ class Writer:
                     self._ledger.close_archive(self._collection.id, work.origin)
 
     def clean_up(self, replaced_only: bool = False) -> None:
-        """Take out of the index what an interrupted or replacing write left there."""
-        left = self._unfinished.left(self._collection.id, replaced_only)
-        if left:
-            self._remove_vectors(left)
-            self._unfinished.settle(self._collection.id, left)
+        """Take out of the index what an interrupted or replacing write left there: see `take_out`."""
+        take_out(self._collection, self._ledger, self._index, replaced_only)
+
+
+def take_out(collection: CollectionRecord, ledger: Ledger, index: Index, replaced_only: bool = False) -> None:
+    """Take vectors out of an index that belong to no document; those of writes that go on stay with `replaced_only`."""
+    unfinished = Unfinished(ledger.db)
+    if left := unfinished.left(collection.id, replaced_only):
+        index.remove(collection.index_name, left)
+        unfinished.settle(collection.id, left)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from localrag.documents.ingest import Ingestion
@@ -12,7 +13,7 @@ from localrag.documents.ledger import Ledger, now
 from localrag.documents.preparing import Work, document_id
 from localrag.documents.sentences import split_sentences
 from localrag.documents.source import Source
-from localrag.documents.splitter import chunk_id
+from localrag.documents.splitter import chunks_at
 from localrag.documents.writing import Writer
 from localrag.embeddings.base import EmbeddingModel
 from localrag.evaluation.quiet import quiet_standard_error
@@ -21,7 +22,7 @@ from localrag.llms.base import GenerationStats
 from localrag.models.llama_library import llama_library
 from localrag.retrieval.vectors import VectorIndex
 from localrag.settings import AnswerSettings, ModelSettings, Settings
-from localrag.types import Chunk, DocumentRecord, SourceRecord
+from localrag.types import DocumentRecord, SourceRecord
 
 UNRELATED = "The weather in Lisbon on the first day of spring was"
 """To warm a model up with: nothing of what is measured is in its cache then."""
@@ -52,11 +53,9 @@ class Shelf:
         started = time.perf_counter()
         text = "\n\n".join(texts)
         identity = document_id(home.id, text)
-        chunks, at = [], 0
-        for number, piece in enumerate(texts):
-            found = chunk_id(identity, at, at + len(piece), piece)
-            chunks.append(Chunk(found, identity, number, at, at + len(piece), piece))
-            at += len(piece) + 2
+        starts = accumulate((len(piece) + 2 for piece in texts[:-1]), initial=0)
+        ranges = [(start, start + len(piece), "", None) for start, piece in zip(starts, texts, strict=True)]
+        chunks = chunks_at(identity, text, ranges)
         record = DocumentRecord(identity, name, name, name, type="text", characters=len(text), chunks=len(chunks), added=now())
         work = Work(
             Source(name),
@@ -68,13 +67,7 @@ class Shelf:
             sentences=[split_sentences(piece) for piece in texts],
             chunk_count=len(chunks),
         )
-        writer = Writer(
-            home,
-            self.ledger,
-            settings.documents,
-            lambda ids, vectors: self.index.put(home.index_name, self.model, ids, vectors),
-            lambda ids: self.index.remove(home.index_name, ids),
-        )
+        writer = Writer(home, self.ledger, settings.documents, self.index, self.model)
         for _ in Ingestion(home, self.ledger, self.model, settings, writer).run_prepared([work]):
             pass
         return time.perf_counter() - started

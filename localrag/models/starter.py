@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from localrag.errors import DownloadError, ModelFileError
-from localrag.models.download import check_room, fetch
+from localrag.models.download import check_room, fetch, sha256_of
 from localrag.models.gguf_file import read_gguf
 from localrag.models.minilm import convert
 from localrag.models.quantise import quantise
@@ -198,14 +198,9 @@ def damaged(models_dir: Path) -> list[str]:
             found.append(f"{path.name} is missing")
         elif not _sound(path):
             found.append(f"{path.name} is cut off or damaged")
-        elif path == shipped and _sha256(path) != CHAT.sha256:
+        elif path == shipped and sha256_of(path) != CHAT.sha256:
             found.append(f"{path.name} has another SHA-256")
     return found
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def setup_done(models_dir: Path) -> bool:

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from localrag.documents.ledger import Ledger
 from localrag.documents.rebuild import prune
 from localrag.documents.unfinished import Unfinished
+from localrag.documents.writing import take_out
 from localrag.errors import DamagedIndexError, StoreError
 from localrag.retrieval.preflight import inspect
 from localrag.retrieval.segments import as_left, note_sound
@@ -80,18 +81,15 @@ def clear_aside(path: Path) -> None:
 
 def tidy(ledger: Ledger, index: VectorIndex) -> list[str]:
     """Take out of Chroma and the ledger what a crash left there; returns the names of collections that miss vectors."""
-    unfinished = Unfinished(ledger.db)
     missing = []
     with ledger.vectors_lock:
         for name in () if index.shared else index.names() - ledger.index_names():  # on a server it may be someone else's
             index.drop(name)
         for record in ledger.collections():
-            if left := unfinished.left(record.id):
-                index.remove(record.index_name, left)
-                unfinished.settle(record.id, left)
+            take_out(record, ledger, index)
             if index.count(record.index_name) > record.chunks:
                 prune(record, ledger, index, record.index_name)
             if index.count(record.index_name) < record.chunks:
                 missing.append(record.name)
-        unfinished.sweep()
+        Unfinished(ledger.db).sweep()
     return missing

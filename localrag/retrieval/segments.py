@@ -6,9 +6,12 @@ and files that something else has changed, are seen before Chroma opens them: da
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
-from contextlib import closing
+import uuid
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 LAST_WRITTEN = "index_metadata.pickle"
 """Chroma writes this file of an index last of all; what is newer belongs to a write that never ended (measured, 1.5.9)."""
@@ -49,14 +52,17 @@ def _looks(path: Path) -> str:
 
 def index_folders(path: Path) -> dict[str, Path]:
     """The folder of every index's vectors, by name of the index; empty when the database cannot be read."""
+    sql = "SELECT c.name, s.id FROM collections c JOIN segments s ON s.collection = c.id WHERE s.scope = 'VECTOR'"
+    return {name: path / segment for name, segment in _asked(path, sql) or ()}
+
+
+def _asked(path: Path, sql: str) -> list[Any] | None:
+    """Rows of Chroma's own database; None when it cannot be read."""
     try:
-        with closing(sqlite3.connect(f"{(path / 'chroma.sqlite3').as_uri()}?mode=ro", uri=True)) as db:
-            rows = db.execute(
-                "SELECT c.name, s.id FROM collections c JOIN segments s ON s.collection = c.id WHERE s.scope = 'VECTOR'"
-            ).fetchall()
-    except sqlite3.Error:
-        return {}
-    return {name: path / segment for name, segment in rows}
+        with closing(sqlite3.connect(f"{(path.absolute() / 'chroma.sqlite3').as_uri()}?mode=ro", uri=True)) as db:
+            return db.execute(sql).fetchall()
+    except (sqlite3.Error, ValueError):
+        return None
 
 
 def half_written(folder: Path) -> bool:
@@ -67,3 +73,28 @@ def half_written(folder: Path) -> bool:
         return False
     last = times.pop(LAST_WRITTEN, None)
     return last is not None and any(time_ns > last for time_ns in times.values())
+
+
+def remove_leftovers(path: Path) -> list[str]:
+    """Remove the folders in a Chroma database that no index uses any more; returns their names.
+
+    Only by the one process that writes there. Whatever cannot be read or removed now stays until the next time.
+    """
+    rows = _asked(path, "SELECT id FROM segments")
+    if rows is None:
+        return []
+    used = {str(row[0]) for row in rows}
+    removed: list[str] = []
+    with suppress(OSError):
+        for folder in path.iterdir():
+            if folder.name not in used and _is_uuid(folder.name) and folder.is_dir() and not folder.is_symlink():
+                shutil.rmtree(folder, ignore_errors=True)
+                removed.append(folder.name)
+    return removed
+
+
+def _is_uuid(name: str) -> bool:
+    try:
+        return str(uuid.UUID(name)) == name
+    except ValueError:
+        return False

@@ -19,8 +19,7 @@ from chromadb.errors import ChromaError, NotFoundError
 
 from localrag.embeddings.base import EmbeddingModel, Vectors
 from localrag.errors import DamagedIndexError, StoreError
-from localrag.retrieval.leftovers import remove_leftovers
-from localrag.retrieval.segments import note_sound, note_writing
+from localrag.retrieval.segments import note_sound, note_writing, remove_leftovers
 from localrag.retrieval.server import ServerAddress, ServerClient
 
 SPACE = "cosine"

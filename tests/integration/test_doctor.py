@@ -198,6 +198,19 @@ def test_a_restart_makes_lost_vectors_again_by_itself(settings: Settings, damage
     assert found(settings) == before
 
 
+def test_a_restart_drops_the_index_of_a_collection_whose_deletion_was_cut_short(settings: Settings) -> None:
+    library = Library(settings)
+    for record in library.collections():
+        library.ledger.delete_collection(record.id)
+    library.close()
+    engine = open_engine(settings)
+    try:
+        assert engine.intake.wait(60)
+        assert engine.library.index().names() == set()
+    finally:
+        engine.close()
+
+
 def test_lost_and_orphaned_vectors_are_counted(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     library = Library(settings)
     record = library.collection("default")

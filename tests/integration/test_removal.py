@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,17 +12,9 @@ from localrag.documents.source import Source, sources_at
 from localrag.library import Library
 from localrag.removal import FileFate, remove, source_files
 from localrag.rereading import ask_anew
-from localrag.settings import Settings
 from localrag.types import DocumentRecord
 
 SECRET = "wherefore"
-
-
-@pytest.fixture
-def library(fake_settings: Settings) -> Iterator[Library]:
-    opened = Library(fake_settings)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,6 @@ from localrag.sync import keep_in_sync, stop_keeping, sync
 DRILL = "The Kestrel drill has a warranty of 31 months. It weighs 1.4 kg.\n"
 SAW = "The Merlin saw was first sold in 1998. Its blade turns at 4,200 revolutions per minute.\n"
 LAMP = "The Heron lamp burns whale oil and was lit for the first time in 1841.\n"
-
-
-@pytest.fixture
-def library(fake_settings: Settings) -> Iterator[Library]:
-    opened = Library(fake_settings)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -53,13 +53,6 @@ def notes(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def library(fake_settings: Settings) -> Iterator[Library]:
-    opened = Library(fake_settings)
-    yield opened
-    opened.close()
-
-
 @dataclass
 class Round:
     """A sync that was asked for, and never ends by itself."""

@@ -150,7 +150,6 @@ def test_sql_is_spoken_in_few_places() -> None:
         "localrag/chat/store.py",
         "localrag/retrieval/lexical.py",
         "localrag/retrieval/segments.py",  # looks which folder is whose in a Chroma that may be damaged
-        "localrag/retrieval/leftovers.py",  # reads which folders Chroma still uses
         "localrag/retrieval/vectors.py",  # catches what Chroma lets through, speaks no SQL
     }
     assert importers("sqlite3") <= allowed
@@ -189,7 +188,6 @@ def test_the_environment_is_read_in_one_place() -> None:
         "commands/serve.py",  # hands it on to the app
         "privacy.py",  # switches telemetry off; reads no setting
         "models/llama_library.py",  # tells OpenMP how to wait; reads no setting
-        "documents/reading.py",  # hands it on to the reading process
     }
     assert found <= allowed
     assert not any(reads(path) for path in page_files())
