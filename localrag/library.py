@@ -16,7 +16,7 @@ from localrag.documents.sources import printable
 from localrag.documents.writing import Writer, take_out
 from localrag.errors import StoreError
 from localrag.retrieval.retriever import EvidenceRetriever
-from localrag.retrieval.search import search
+from localrag.retrieval.search import Searched, search
 from localrag.settings import RetrievalSettings
 from localrag.stores import Stores
 from localrag.types import DocumentRecord, SearchResult
@@ -197,11 +197,11 @@ class Library(Stores):
     ) -> SearchResult:
         """Find evidence: see `retrieval.search`. Without `k` and budget: what the settings say, or `retrieval` does."""
         record = self.collection(collection)
-        least_share = 0.0
+        chosen, least_share = retrieval or self.settings.retrieval, 0.0
         if k is None and budget_chars is None:
-            chosen = retrieval or self.settings.retrieval
             k, least_share = chosen.k, chosen.least_share
-        result = search(question, record, self.ledger, self.index, self.embeddings(), k, budget_chars, least_share)
+        searched = Searched(record, self.ledger, self.index, self.embeddings(), chosen.vector_weight)
+        result = search(question, searched, k, budget_chars, least_share)
         if record.chunks and not result.evidence and not self.index().count(record.index_name):
             raise StoreError(
                 f"The vectors of the collection {record.name} are lost from {self.index().where}."

@@ -74,7 +74,7 @@ def remove(library: Library, collection: str, records: Sequence[DocumentRecord],
     own = {source.source: source for source in _own_sources(library, collection, records)} if paths else {}
     contents = {record.id: record.sha256 for record in records}
     library.delete_documents(collection, records)
-    library.ledger.db.settle()
+    library.ledger.settle()
     fates = []
     for path in sorted(set(paths)):
         source = own.get(path)

@@ -106,6 +106,7 @@ class Evidence:
     """A span of a document given to the model: `text == document_text[start:end]`. Higher scores are better.
 
     `focus` is the range of its answering sentence, as offsets in the document's text, where it was looked for.
+    `channels` are those that found it by themselves: "meaning" (vectors), "words" (BM25).
     """
 
     document_id: str
@@ -118,6 +119,7 @@ class Evidence:
     location: str = ""
     page: int | None = None
     focus: tuple[int, int] | None = None
+    channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

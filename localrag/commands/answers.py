@@ -59,6 +59,7 @@ def evidence_line(evidence: Evidence) -> dict[str, Any]:
         "end": evidence.end,
         "text": evidence.text,
         "score": round(evidence.score, 4),
+        "channels": evidence.channels,
     }
 
 

@@ -54,6 +54,12 @@ class CollectionLedger:
         """A number that changes when someone else has written; writes of this ledger leave it as it is."""
         return self.db.version()
 
+    def settle(self) -> None:
+        """Leave no trace of what was deleted: neither in the file's pages, nor in the list of terms, nor in the log."""
+        with self.db.transaction() as db:
+            db.execute("INSERT INTO words (words) VALUES ('optimize')")  # a deleted row's terms stay until lists are merged
+        self.db.settle()
+
     def changes(self) -> tuple[int, int]:
         """A pair that changes when chunks were taken out or replaced, here or in another process."""
         return self._taken_out, self.db.version()

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
 from localrag.documents.collection_ledger import CollectionLedger, CollectionRecord, now
+from localrag.documents.words import terms
 from localrag.types import Chunk, DocumentRecord, Mark, SourceRecord
 
 __all__ = ["CollectionRecord", "Ledger", "Making", "Passage", "Stored", "now"]
@@ -41,11 +42,12 @@ class Making(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A chunk with where its document comes from and what it is called."""
+    """A chunk with where its document comes from, what it is called and which language it is in."""
 
     chunk: Chunk
     source: str
     title: str
+    language: str
 
 
 class Ledger(CollectionLedger):
@@ -129,11 +131,12 @@ class Ledger(CollectionLedger):
         """Chunks with the documents they belong to, at one moment; ids the ledger does not know are left out."""
         rows = self.db.rows_of(
             ids,
-            "SELECT k.*, d.title, s.source, s.name FROM chunks k JOIN documents d ON d.id = k.document_id JOIN sources s"
-            " ON s.rowid = (SELECT rowid FROM sources WHERE document_id = d.id ORDER BY container, added, rowid LIMIT 1)"
+            "SELECT k.*, d.title, d.language, s.source, s.name FROM chunks k JOIN documents d ON d.id = k.document_id"
+            " JOIN sources s ON s.rowid ="
+            " (SELECT rowid FROM sources WHERE document_id = d.id ORDER BY container, added, rowid LIMIT 1)"
             " WHERE k.id IN ({ids})",
         )
-        return {row["id"]: Passage(_chunk(row), row["source"], row["title"] or row["name"]) for row in rows}
+        return {row["id"]: Passage(_chunk(row), row["source"], row["title"] or row["name"], row["language"]) for row in rows}
 
     def chunks_of(self, document_id: str) -> list[Chunk]:
         """All chunks of a document in order."""
@@ -159,6 +162,7 @@ class Ledger(CollectionLedger):
         """
         known = {field: getattr(record, field) for field in _DOCUMENT if hasattr(record, field)}
         values = [{**known, "reader": reader, "splitter": splitter}[field] for field in _DOCUMENT]
+        words = [(" ".join(terms(chunk.text, record.language)), chunk.id) for chunk in chunks]
         with self.db.transaction() as db:
             _replace_chunks(db, collection_id, record.id)
             db.execute("DELETE FROM chunks WHERE document_id = ?", (record.id,))
@@ -172,9 +176,10 @@ class Ledger(CollectionLedger):
             stored = json.dumps([[m.start, m.location, m.page, m.kind] for m in marks], ensure_ascii=False)
             db.execute("INSERT OR REPLACE INTO texts VALUES (?, ?, ?)", (record.id, stored, text))
             db.executemany(
-                "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                'INSERT INTO chunks (id, document_id, position, start, "end", text, location, page) VALUES (?,?,?,?,?,?,?,?)',
                 ((c.id, record.id, c.index, c.start, c.end, c.text, c.location, c.page) for c in chunks),
             )
+            db.executemany("INSERT INTO words (rowid, terms) SELECT number, ? FROM chunks WHERE id = ?", words)
             db.execute(
                 "DELETE FROM unfinished WHERE collection_id = ? AND chunk_id IN (SELECT id FROM chunks WHERE document_id = ?)",
                 (collection_id, record.id),

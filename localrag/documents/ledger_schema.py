@@ -1,6 +1,6 @@
 """The tables of the ledger."""
 
-VERSION = 2
+VERSION = 3
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS collections (
@@ -27,9 +27,17 @@ CREATE TABLE IF NOT EXISTS sources (
 CREATE INDEX IF NOT EXISTS sources_by_document ON sources (document_id);
 
 CREATE TABLE IF NOT EXISTS chunks (
-    id TEXT PRIMARY KEY, document_id TEXT NOT NULL REFERENCES documents(id) ON DELETE CASCADE, position INTEGER NOT NULL,
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
+    document_id TEXT NOT NULL REFERENCES documents(id) ON DELETE CASCADE, position INTEGER NOT NULL,
     start INTEGER NOT NULL, "end" INTEGER NOT NULL, text TEXT NOT NULL, location TEXT NOT NULL, page INTEGER);
 CREATE INDEX IF NOT EXISTS chunks_by_document ON chunks (document_id, position);
+
+-- The terms of each chunk, set apart by spaces (see `words`), under the chunk's number. The tokenizer takes every character
+-- that is not ASCII as part of a term, so terms come out as they went in.
+CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (terms, tokenize = 'ascii');
+CREATE VIRTUAL TABLE IF NOT EXISTS vocabulary USING fts5vocab (words, row);
+CREATE TRIGGER IF NOT EXISTS words_go_with_chunks AFTER DELETE ON chunks BEGIN
+    DELETE FROM words WHERE rowid = old.number; END;
 
 -- The sentences of a chunk: their ranges in it (pairs of 32-bit integers) and their vectors (rows of 8-bit integers).
 CREATE TABLE IF NOT EXISTS sentences (

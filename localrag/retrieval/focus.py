@@ -2,40 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from localrag.documents.sentences import split_sentences
+from localrag.documents.words import terms
 from localrag.embeddings.base import EmbeddingModel, Spans, Vectors
+from localrag.retrieval.fusion import fuse
 from localrag.types import Evidence
 
 LEAST_WORDS = 4
 """A heading is often nearest to the question, but it answers nothing."""
 
 
-def focus(
-    question: Vectors, evidence: Sequence[Evidence], sentences: Sequence[tuple[Spans, Vectors] | None], model: EmbeddingModel
-) -> tuple[Evidence, ...]:
-    """Mark in each passage the sentence whose vector is nearest to the question's.
+@dataclass(frozen=True, slots=True)
+class Focus:
+    """A question, as sentences are compared with it: its vector, and its terms with their weights."""
 
-    `sentences` are each passage's sentences as they were embedded with it, in its context; where there are none they are
-    embedded now. A passage without a sentence of some words is left as it is.
-    """
-    return tuple(_focused(question, e, known, model) for e, known in zip(evidence, sentences, strict=True))
+    question: Vectors
+    model: EmbeddingModel
+    weights: Mapping[str, float]
+    vector_weight: float
 
+    def mark(self, passage: Evidence, language: str, known: tuple[Spans, Vectors] | None) -> Evidence:
+        """Mark in a passage the sentence that is nearest to the question, by its vector and by the terms in it.
 
-def _focused(question: Vectors, passage: Evidence, known: tuple[Spans, Vectors] | None, model: EmbeddingModel) -> Evidence:
-    spans = known[0] if known else split_sentences(passage.text)
-    wanted = [at for at, (start, end) in enumerate(spans) if _is_sentence(passage.text[start:end])]
-    if not wanted:
-        return passage
-    if known:
-        vectors = known[1][wanted]
-    else:
-        vectors = model.embed_sentences([passage.text[slice(*spans[at])] for at in wanted])
-    start, end = spans[wanted[int((vectors @ question).argmax())]]
-    return replace(passage, focus=(passage.start + start, passage.start + end))
+        `known` are the passage's sentences as they were embedded with it, in its context; without them they are embedded
+        now. A passage without a sentence of some words is left as it is.
+        """
+        spans = known[0] if known else split_sentences(passage.text)
+        wanted = [at for at, (start, end) in enumerate(spans) if _is_sentence(passage.text[start:end])]
+        if not wanted:
+            return passage
+        texts = [passage.text[slice(*spans[at])] for at in wanted]
+        vectors = known[1][wanted] if known else self.model.embed_sentences(texts)
+        cosines = {str(at): float(cosine) for at, cosine in zip(wanted, vectors @ self.question, strict=True)}
+        words = {str(at): self._weight(text, language) for at, text in zip(wanted, texts, strict=True)}
+        scores = fuse(cosines, words, self.vector_weight)
+        start, end = spans[wanted[int(np.argmax([scores[str(at)] for at in wanted]))]]
+        return replace(passage, focus=(passage.start + start, passage.start + end))
+
+    def _weight(self, text: str, language: str) -> float:
+        """The weights of the question's terms in a sentence, each counted once."""
+        return sum(self.weights.get(term, 0.0) for term in set(terms(text, language))) if self.weights else 0.0
 
 
 def _is_sentence(text: str) -> bool:
-    return len(text.split()) > LEAST_WORDS or (len(text) > 2 * LEAST_WORDS and " " not in text)
+    words = len(text.split())
+    ended = text.rstrip().endswith((".", "。")) and words > 2  # a question would be near to itself, and answers nothing
+    return words > LEAST_WORDS or ended or (len(text) > 2 * LEAST_WORDS and " " not in text)

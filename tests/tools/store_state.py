@@ -25,12 +25,13 @@ from tests.tools.kill_corpus import QUESTIONS
 LEAST_COSINE, LEAST_SENTENCE_COSINE = 0.9999, 0.999
 SCORE = {"fake": 1e-4, "llamacpp": 3e-4}
 """How far scores may be apart. llama.cpp rounds a text's vector by what else is in the batch: up to 1.4e-4 (measured)."""
+TERMS = "SELECT w.terms FROM chunks k LEFT JOIN words w ON w.rowid = k.number WHERE k.document_id = ? ORDER BY k.position"
 State = dict[str, Any]
 
 
 def state_of(data_dir: Path) -> State:
     """Read a data directory that nobody writes to; settings come from the environment."""
-    library = Library(load_settings({"data_dir": data_dir}))
+    library = Library(load_settings({"data_dir": data_dir, "vector_weight": 1.0}))  # scores are cosines then
     try:
         collections = {record.name: _collection(library, record) for record in library.collections()}
         tables = ("unfinished", "jobs", "pending", "rebuilds")
@@ -44,6 +45,10 @@ def state_of(data_dir: Path) -> State:
             "indexes that are missing": sorted(known - names),
             "inbox": sorted(p.name for p in inbox.iterdir()) if inbox.exists() else [],
             "faults": library.ledger.db.faults(),
+            "terms of no chunk": [
+                row[0]
+                for row in library.ledger.db.rows("SELECT rowid FROM words WHERE rowid NOT IN (SELECT number FROM chunks)")
+            ],
             "sentences of no chunk": [
                 row[0]
                 for row in library.ledger.db.rows(
@@ -69,6 +74,7 @@ def _collection(library: Library, record: Any) -> State:
             "error": document.error,
             "note": document.note,
             "title": document.title,
+            "terms": [row[0] for row in ledger.db.rows(TERMS, (document.id,))],
             "chunks": document.chunks,
             "text": ledger.text(document.id),
             "marks": ledger.marks(document.id),
