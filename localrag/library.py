@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localrag.documents.backlog import BacklogJob
@@ -152,7 +152,7 @@ class Library(Stores):
     def find_document(self, collection: str, document: str) -> DocumentRecord:
         """A document by its source, name or id; StoreError when there is none, or several of that name."""
         records = self.documents(collection)
-        document, absolute = printable(document), printable(str(Path(document).absolute()))
+        document, absolute = printable(document), printable(os.path.abspath(document))
         wanted = {document, absolute}
         found = [r for r in records if r.id == document or not wanted.isdisjoint((r.source, *r.also))] or [
             r for r in records if r.name == document

@@ -120,7 +120,7 @@ class RetrievalSettings(Group):
         0.75, ge=0.0, le=1.0, description="Leave out passages that score less than this share of the best one; 0 keeps all"
     )
     vector_weight: float = Field(
-        0.5, ge=0.0, le=1.0, description="Weight of meaning (vectors) beside words (BM25) in a search; 1 goes by vectors alone"
+        0.4, ge=0.0, le=1.0, description="Weight of meaning (vectors) beside words (BM25) in a search; 1 goes by vectors alone"
     )
 
 

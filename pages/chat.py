@@ -22,13 +22,9 @@ with show_errors():
         st.caption("This conversation was deleted. Ask something to start a new one.")
         state.open_conversation(None)
 
-    asked = st.chat_input("Your question", max_chars=20_000)
+    asked = st.chat_input("Your question", max_chars=20_000) or state.take_question()
     if conversation is None and not asked:
-        first_visit = st.empty()
-        with first_visit.container():
-            asked = welcome(engine, collection)
-        if asked:
-            first_visit.empty()
+        welcome(engine, collection)
     if asked:
         with show_errors():
             conversation_id = conversation.id if conversation else engine.new_conversation(collection)

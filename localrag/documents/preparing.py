@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -78,6 +79,7 @@ class Preparer:
         self._reading = ReadingProcess(settings.documents)
         self._sources = {record.source: record for record in ledger.sources(collection.id)}
         self._makings = ledger.makings(collection.id)
+        self._leading = Counter(record.document_id for record in self._sources.values())
         self._seen: set[str] = set()
         self._members: dict[str, list[SourceRecord]] = {}
         for record in self._sources.values():
@@ -144,12 +146,15 @@ class Preparer:
             yield Work(source, end, started, closes=True)
             return
         known = self._members.pop(source.identity, [])  # it was an archive before
-        yield from (Work(source, record, started, gone=True) for record in known)
+        for record in known:
+            self._leads(record.document_id, "")
+            yield Work(source, record, started, gone=True)
         yield self._work(source, opened, started)
 
     def _archive(self, source: Source, members: list[str], stamp: str) -> Iterator[Work]:
         depth = len(source.member)
         if not source.member and source.identity in self._sources:  # it was a document before
+            self._leads(self._sources[source.identity].document_id, "")
             yield Work(source, self._sources[source.identity], time.perf_counter(), gone=True)
         if not members:
             raise DocumentError(f"{source.title} is an archive without files. Add the files themselves.")
@@ -177,6 +182,7 @@ class Preparer:
         self._seen.add(source.identity)
         led_to = before.document_id if before else ""
         replaces = led_to != identity and self._is_in(led_to)
+        self._leads(led_to, identity)
         if self._is_right(identity):
             count = self._makings[identity].chunks
             status: DocumentStatus = "replaced" if replaces else "unchanged"
@@ -221,9 +227,18 @@ class Preparer:
             chunk_count=len(chunks),
         )
 
+    def _leads(self, before: str, identity: str) -> None:
+        """A source leads to another document now. One that no source leads to goes, so it is read when it comes again."""
+        if before == identity:
+            return
+        self._leading.update({before: -1, identity: 1})
+        if self._leading[before] <= 0:
+            self._makings.pop(before, None)
+
     def _failed(self, source: Source, stamp: str, started: float, exc: LocalRagError) -> Work:
         self._seen.add(source.identity)
         before = self._sources.get(source.identity)
+        self._leads(before.document_id if before else "", "")
         origin = SourceRecord(source.identity, source.title, container=source.container, stamp=stamp, added=now())
         self._members.pop(source.identity, None)  # an archive that cannot be read now loses nothing
         work = Work(source, origin, started, before=before)
@@ -234,6 +249,7 @@ class Preparer:
         """What an archive held before and no longer does."""
         for record in self._members.pop(source.identity, []):
             if record.source not in self._seen:
+                self._leads(record.document_id, "")
                 yield Work(source, record, time.perf_counter(), gone=True)
 
     def close(self) -> None:

@@ -57,11 +57,11 @@ def sources_at(place: str, include: Sequence[str] = (), exclude: Sequence[str] =
         return [Source(place, address=place)]
     path = Path(os.path.expanduser(place))
     if os.path.isdir(path):  # unlike Path.is_dir(), says no to a name no file can have
-        found = [Source(file.name, path=file.absolute()) for file in find_files(path, include, exclude)]
+        found = [Source(file.name, path=Path(os.path.abspath(file))) for file in find_files(path, include, exclude)]
         if not found:
             such = " that the patterns let in" if include or exclude else ""
             raise DocumentError(f"The folder {place} holds no files{such}. Choose another one.")
         return found
     if not os.path.lexists(path):
         raise DocumentError(f"There is nothing at {place:.300}. Give a web address that begins with http, a file, or a folder.")
-    return [Source(path.name, path=path.absolute())]
+    return [Source(path.name, path=Path(os.path.abspath(path)))]

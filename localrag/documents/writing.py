@@ -97,11 +97,16 @@ class Writer:
         except LocalRagError as exc:
             batch.fail(exc)
         replaced = False
-        for part in batch.parts:
-            work = part.work
-            if part.ends and work.record is not None and work.status in (None, "empty"):
+        noted: list[Work] = []
+        for work in (part.work for part in batch.parts if part.ends):
+            # In their order: a source that has come to lead to a document keeps it when the one before lets go of it.
+            if work.record is not None and work.status in (None, "empty"):
+                self._note(noted)
+                noted = []
                 replaced = self._put(work) or replaced
-        self._note([part.work for part in batch.parts if part.ends and not part.work.fresh])
+            if not work.fresh:
+                noted.append(work)
+        self._note(noted)
         if replaced or any(part.work.gone or (part.work.replaces and part.work.record is None) for part in batch.parts):
             self.clean_up(replaced_only=True)
         return [part.work for part in batch.parts if part.ends or part.is_open]

@@ -50,18 +50,20 @@ def chat_top(engine: Engine, names: list[str], fallback: str, conversation: Conv
     return chosen if with_documents else ""
 
 
-def welcome(engine: Engine, collection: str) -> str | None:
-    """What stands where no question was asked yet; returns a question that was clicked."""
+def welcome(engine: Engine, collection: str) -> None:
+    """What stands where no question was asked yet.
+
+    A question that is clicked is asked by the next run, which draws none of this: taken out of a page half drawn, a part
+    that draws itself anew (work in progress) would be left in the browser without its place.
+    """
     st.title("Ask your documents", anchor=False)
     st.caption("The passages that answer come first, then the answer, every sentence marked with where it comes from.")
     if engine.intake.jobs:
         ingest_strip(engine)
-    asked = None
     if collection == GUIDE_COLLECTION:
         with st.container(horizontal=True):
             for number, text in enumerate(SAMPLE_QUESTIONS):
-                if st.button(text, key=f"sample_{number}"):
-                    asked = text
+                st.button(text, key=f"sample_{number}", on_click=state.ask, args=(text,))
     files = uploader(engine, "Drop your own documents here", key=f"first_upload_{state.upload_round()}")
     if files:
         start_uploads(engine, DEFAULT_COLLECTION, files)
@@ -69,4 +71,3 @@ def welcome(engine: Engine, collection: str) -> str | None:
         state.next_upload_round()
         st.rerun()
     st.caption(":material/lock: No document, question or answer leaves this machine.")
-    return asked

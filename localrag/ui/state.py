@@ -10,7 +10,7 @@ from localrag.removal import Removal
 
 _CONVERSATION, _COLLECTION, _NOTICE, _UPLOADS = "conversation_id", "collection", "notice", "uploads"
 _CHOSEN, _READING, _REMOVAL, _DISMISSED = "chosen_documents", "reading_at", "removal", "dismissed_jobs"
-_ASKED = "removal_asked"
+_ASKED, _QUESTION = "removal_asked", "question"
 _ADDRESS = "c"
 COLLECTION_BOX = "collection_box"
 
@@ -51,6 +51,17 @@ def show_collection(name: str) -> None:
 def take_collection() -> None:
     """Remember what was chosen in the box of collections."""
     choose_collection(st.session_state[COLLECTION_BOX])
+
+
+def ask(question: str) -> None:
+    """Let the next run ask a question, as if it had been typed."""
+    st.session_state[_QUESTION] = question
+
+
+def take_question() -> str | None:
+    """The question of `ask`, once."""
+    question: str | None = st.session_state.pop(_QUESTION, None)
+    return question
 
 
 def notify(text: str) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from localrag.documents.ingest import Control, IngestEvent
-from localrag.documents.source import Source
+from localrag.documents.source import Source, sources_at
 from localrag.documents.unfinished import Unfinished
 from localrag.embeddings.base import Spans, Vectors
 from localrag.embeddings.llamacpp import LlamaCppEmbeddings
@@ -468,3 +468,53 @@ def test_a_full_disk_fails_the_document_and_spares_the_others(library: Library, 
         assert counts(again) == (2, 2)
     finally:
         again.close()
+
+
+@pytest.mark.parametrize(("first", "second"), [("a.txt", "b.txt"), ("b.txt", "a.txt")])
+def test_a_renamed_file_stays_in_when_its_old_name_has_new_text(
+    library: Library, tmp_path: Path, first: str, second: str
+) -> None:
+    """As when logs are rotated: what `first` held is `second` now, whichever of them is looked at first."""
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    (folder / first).write_text("The first day was calm and clear.", "utf-8")
+    list(library.ingest("c", sources_at(str(folder))))
+    (folder / first).rename(folder / second)
+    (folder / first).write_text("On the second day the harbour froze.", "utf-8")
+    events = [event for event in library.ingest("c", sources_at(str(folder))) if event.status is not None]
+    assert {event.status for event in events} <= {"indexed", "replaced", "unchanged"}
+    assert {record.name: library.ledger.text(record.id) for record in library.documents("c")} == {
+        first: "On the second day the harbour froze.",
+        second: "The first day was calm and clear.",
+    }
+    found = {library.search("c", question, k=1).evidence[0].document for question in ("calm and clear", "harbour froze")}
+    assert found == {str(folder / "a.txt"), str(folder / "b.txt")}
+    home = library.collection("c")
+    assert library.index().ids(home.index_name) == library.ledger.chunk_ids(home.id)
+
+
+def test_two_files_that_change_places_both_stay(library: Library, tmp_path: Path) -> None:
+    one, two, between = tmp_path / "one.txt", tmp_path / "two.txt", tmp_path / "between"
+    one.write_text("The keeper counts the ships.", "utf-8")
+    two.write_text("The cook bakes the bread.", "utf-8")
+    list(library.ingest("c", [*sources_at(str(one)), *sources_at(str(two))]))
+    one.rename(between)
+    two.rename(one)
+    between.rename(two)
+    list(library.ingest("c", [*sources_at(str(one)), *sources_at(str(two))]))
+    texts = {record.name: library.ledger.text(record.id) for record in library.documents("c")}
+    assert texts == {"one.txt": "The cook bakes the bread.", "two.txt": "The keeper counts the ships."}
+    home = library.collection("c")
+    assert library.index().ids(home.index_name) == library.ledger.chunk_ids(home.id)
+
+
+def test_a_file_is_one_source_however_its_path_is_written(library: Library, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    path = tmp_path / "f.txt"
+    path.write_text("Version one.", "utf-8")
+    list(library.ingest("c", sources_at(str(path))))
+    path.write_text("Version two.", "utf-8")
+    list(library.ingest("c", sources_at(str(tmp_path / "sub" / ".." / "f.txt"))))
+    (record,) = library.documents("c")
+    assert (record.source, library.ledger.text(record.id)) == (str(path), "Version two.")
+    assert library.find_document("c", str(tmp_path / "sub" / ".." / "f.txt")).id == record.id
