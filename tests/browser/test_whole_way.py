@@ -194,3 +194,15 @@ def test_markdown_in_questions_addresses_and_names_fetches_nothing(page: Page, w
     name.fill(f"c {image}")
     name.press("Enter")
     expect(page.get_by_text("is empty").filter(has_text="198.51.100.9").first).to_be_visible()
+
+
+def test_a_sample_question_is_asked_by_a_click_while_the_page_still_shows_what_went_in(page: Page, with_post: str) -> None:
+    """The welcome page refreshes a part of itself then; that part must not be missed when the answer takes its place."""
+    page.goto(with_post)
+    expect(page.get_by_text("Ask your documents")).to_be_visible()
+    page.get_by_role("combobox").first.click()
+    page.get_by_role("option", name="LocalRAG guide", exact=True).click()
+    page.get_by_role("button", name="How do I stop an answer?").click()
+    expect(page.get_by_text("Evidence ·").first).to_be_visible()
+    finished(page)
+    expect(page.get_by_text("Ask your documents")).to_have_count(0)
