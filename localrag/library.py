@@ -77,6 +77,7 @@ class Library(Stores):
         self.claim_writing()
         self.ledger.delete_collection(record.id)
         self.index().drop(record.index_name)
+        self.ledger.settle()
 
     def note_job(self, collection: str, sources: Sequence[Source]) -> BacklogJob:
         """Note in the backlog what is to go into a collection, which is made when missing.

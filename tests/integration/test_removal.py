@@ -72,6 +72,10 @@ def test_deleted_text_is_in_no_file_any_more_and_neither_is_an_index_once_it_is_
     after = {path.name for path in (data / "chroma").iterdir() if path.is_dir()}
     assert not before & after, "the old vectors are still on the disk"
     assert library.search("c", "the water is hot").evidence
+    word = f"{SECRET}water".encode()
+    assert holding()
+    library.delete_collection("c")
+    assert not holding()
 
 
 def test_a_file_that_changed_since_it_was_read_is_left(library: Library, folder: Path) -> None:
