@@ -35,6 +35,10 @@ _DECLARED = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([A-Za-z0-9_.:\-]
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f-\x84\x86-\x9f]")
 # Random bytes read as Latin-1 have 23 % (58 of 256 codes are counted); text has next to none. 2 % lies between, nearer to text.
 MAX_CONTROL_SHARE = 0.02
+_NOT_ASCII_TEXT = re.compile(rb"[^\t\n\r\f\x20-\x7e]")
+# What switches to two bytes a character or to half-width kana in the 7-bit sets of mail and old pages; terminals send neither.
+_SHIFTS = re.compile(rb"\x1b(?:\$[@AB]|\$\([CDOPQ]|\$\)C|\(I)")
+_SEVEN_BIT = ("iso2022_kr", "iso2022_jp_2", "iso2022_jp_ext", "iso2022_jp_2004")
 _HEAD_BYTES = 4096
 _SAMPLE_BYTES = 256 * 1024
 
@@ -67,6 +71,9 @@ def _decoded(data: bytes, charset: str) -> str | None:
     # Before UTF-8: ASCII letters in UTF-16 or UTF-32 are valid UTF-8, with zeros between them.
     if b"\0" in data[:_SAMPLE_BYTES] and (text := _wide(data)) is not None:
         return text
+    # Before UTF-8 too: all of it is ASCII.
+    if _SHIFTS.search(data) and (text := _seven_bit(data)) is not None:
+        return text
     if (text := _strict(data, "utf-8")) is not None:
         return text
     labels = [charset, *(match.decode("ascii") for match in _DECLARED.findall(data[:_HEAD_BYTES]))]
@@ -98,6 +105,17 @@ def _known(label: str) -> str:
     return "" if name.startswith(("utf-16", "utf-32", "utf-8")) else _SUPERSETS.get(name, name)
 
 
+def _seven_bit(data: bytes) -> str | None:
+    """ISO-2022 of Japan or Korea: characters stand as pairs of ASCII between escape sequences."""
+    for encoding in _SEVEN_BIT:
+        # Those of Japan drop the announcement of the Korean set and pass its codes on.
+        if (text := _strict(data, encoding)) is not None and "\x0e" not in text:
+            return text
+    # Makers' own characters, such as digits in circles, are in none of Python's codecs; the text around them is good.
+    text = data.decode("iso2022_jp_ext", "replace")
+    return text if data.isascii() and text.count("\ufffd") * 50 < len(text) else None
+
+
 def _wide(data: bytes) -> str | None:
     """UTF-16 or UTF-32 without a mark: zeros stand at one place of every unit only, and nearly all characters exist."""
     sample = data[: _SAMPLE_BYTES & ~3]
@@ -107,11 +125,24 @@ def _wide(data: bytes) -> str | None:
                 return text
     even, odd = sample[0::2].count(0), sample[1::2].count(0)
     encoding = "utf-16-le" if odd > even else "utf-16-be"
-    if len(data) % 2 == 0 and min(even, odd) * 20 <= max(even, odd):
+    if len(data) % 2 == 0 and min(even, odd) * 20 <= max(even, odd) and not _is_narrow(data, sample):
         text = _strict(data, encoding)
         if text is not None and _plausible(text):
             return text
     return None
+
+
+def _is_narrow(data: bytes, sample: bytes) -> bool:
+    """Whether it is text of single bytes in which a few zeros stray: read in pairs, such bytes make Chinese characters."""
+    if sample.count(0) * 4 >= len(sample):
+        return False
+    rest = sample.replace(b"\0", b"")
+    foreign = len(_NOT_ASCII_TEXT.findall(rest))
+    if foreign * 20 <= len(rest):
+        return True
+    # Text of East Asia in UTF-16 is no valid UTF-8, short pieces apart; those have control characters for bytes.
+    text = _strict(data, "utf-8")
+    return text is not None and not _is_binary(text.replace("\0", ""))
 
 
 def _plausible(text: str) -> bool:
