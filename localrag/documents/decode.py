@@ -41,6 +41,11 @@ _SHIFTS = re.compile(rb"\x1b(?:\$[@AB]|\$\([CDOPQ]|\$\)C|\(I)")
 _SEVEN_BIT = ("iso2022_kr", "iso2022_jp_2", "iso2022_jp_ext", "iso2022_jp_2004")
 _HEAD_BYTES = 4096
 _SAMPLE_BYTES = 256 * 1024
+_ASCII = bytes(range(128))
+_ASCII_LETTERS = re.compile(rb"[A-Za-z]")
+_LETTER_RUNS = re.compile(r"[^\W\d_]+")
+# Polish and Baltic sentences have 0.04 and more; rare sets that are guessed from one accent less than this.
+_UNSURE = 0.03
 
 
 def decode(data: bytes, name: str, charset: str = "") -> str:
@@ -167,7 +172,9 @@ def _damaged(data: bytes, declared: list[str]) -> str | None:
 
 
 def _detected(data: bytes) -> str | None:
-    label = chardet.detect(data[:_SAMPLE_BYTES])["encoding"]
+    sample = data[:_SAMPLE_BYTES]
+    found = chardet.detect(sample)
+    label = found["encoding"]
     if not label:
         return None
     try:
@@ -175,6 +182,26 @@ def _detected(data: bytes) -> str | None:
     except LookupError:
         return None
     encoding = _SUPERSETS.get(name, name)
+    if _is_western(sample, encoding, found["confidence"]) and (text := _strict(data, "cp1252")) is not None:
+        return text
     if (text := _strict(data, encoding)) is not None:
         return text
     return data.decode(encoding, "replace")
+
+
+def _is_western(sample: bytes, encoding: str, confidence: float) -> bool:
+    """Whether a detected single-byte set is a wrong guess at English, French, German: a few accents and curly quotes."""
+    ascii_letters = len(_ASCII_LETTERS.findall(sample))
+    text = sample.decode(encoding, "replace")
+    if ascii_letters <= len(sample.translate(None, _ASCII)) or len(text) < len(sample):
+        return False
+    # As EBCDIC, what reads well as ASCII is nonsense.
+    if len(_ASCII_LETTERS.findall(text.encode("ascii", "ignore"))) < ascii_letters:
+        return True
+    runs = [match[0] for match in _LETTER_RUNS.finditer(text) if not match[0].isascii()]
+    letters = "".join(char for run in runs for char in run if char > "\x7f")
+    if sum(unicodedata.name(char, "").startswith("LATIN") for char in letters) * 2 > len(letters):
+        return confidence < _UNSURE
+    # Other scripts have words of their own; here their letters stand alone or in the middle of words in ASCII.
+    strange = sum(len(run) == 1 or _ASCII_LETTERS.search(run.encode("ascii", "ignore")) is not None for run in runs)
+    return strange * 2 > len(runs)

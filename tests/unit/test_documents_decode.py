@@ -81,6 +81,44 @@ def test_undeclared_legacy_text_is_detected(text: str, encoding: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "He said “yes” – it’s €5. " * 20,
+        "He said “yes”",
+        "Café à Zürich",
+        "naïve",
+        "Noël",
+        "Größe",
+        "© 2020 Acme",
+        "Où êtes-vous ?",
+        "name,price\nitem0,€0\nitem1,€1\nitem2,€2\n",
+    ],
+)
+def test_short_western_text_is_not_taken_for_a_rare_set(text: str) -> None:
+    assert decode(text.encode("cp1252"), "a.txt") == text
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Привет мир", "koi8-r"),
+        ("name,value\nцена,100\n", "cp1251"),
+        ("version 1.2.3: исправлена ошибка in the parser module of the program", "cp1251"),
+        ("The Hebrew word שלום means peace.", "cp1255"),
+        ("Η ταχεία αλεπού πηδά πάνω από τον τεμπέλη σκύλο. SQL.", "cp1253"),
+        ("مرحبا بالعالم هذا نص عربي للاختبار. CPU", "cp1256"),
+        ("Zażółć gęślą jaźń. Příliš žluťoučký kůň. ", "cp1250"),
+        ("Lietuvių kalba yra graži, ačiū už pagalbą.", "cp1257"),
+        ("Türkçe karakterler: ğüşıöç. İstanbul'da güzel bir gün geçirdik.", "cp1254"),
+        ("The Korean word 안녕하세요 means hello.", "cp949"),
+        ("The Chinese word 中文 means Chinese language text.", "gb18030"),
+    ],
+)
+def test_other_scripts_among_ascii_stay_detected(text: str, encoding: str) -> None:
+    assert decode(text.encode(encoding), "a.txt") == text
+
+
+@pytest.mark.parametrize(
     ("head", "encoding"),
     [
         ('<meta charset="euc-kr">', "cp949"),
