@@ -139,7 +139,9 @@ def _wide(data: bytes) -> str | None:
 
 def _is_narrow(data: bytes, sample: bytes) -> bool:
     """Whether it is text of single bytes in which a few zeros stray: read in pairs, such bytes make Chinese characters."""
-    if sample.count(0) * 4 >= len(sample):
+    # Kana are ASCII in both bytes, the upper of them always the digit 0.
+    is_kana = max(sample[0::2].count(b"0"), sample[1::2].count(b"0")) * 4 > len(sample)
+    if is_kana or sample.count(0) * 4 >= len(sample):
         return False
     rest = sample.replace(b"\0", b"")
     foreign = len(_NOT_ASCII_TEXT.findall(rest))

@@ -34,7 +34,7 @@ def test_wide_encodings_are_read_without_a_mark(encoding: str, text: str) -> Non
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
-@pytest.mark.parametrize("text", [JAPANESE, "日本語\n", "ひらがなとカタカナだけです。\n", "中文字符很多。\n" * 20])
+@pytest.mark.parametrize("text", [JAPANESE, "日本語\n", "はい\n", "ひらがなとカタカナだけです。\n", "中文字符很多。\n" * 20])
 def test_wide_text_with_next_to_no_zeros_is_read_without_a_mark(encoding: str, text: str) -> None:
     assert decode(text.encode(encoding), "a.txt") == text
 
