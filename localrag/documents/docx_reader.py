@@ -155,7 +155,11 @@ def _feed_first(package: OfficePackage, relations: list[Relation], kind: str, ta
 def _add_other_parts(package: OfficePackage, relations: list[Relation], writer: OfficeWriter, notes: list[str]) -> None:
     """Notes, comments, charts and page headers; a text that several of them repeat (as headers do) once."""
     seen: set[str] = set()
+    absent = {relation.kind for relation in package.missing(package.main)}
     for kind, label in _AFTER:
+        if kind in absent:
+            some = "Some of its" if any(relation.kind == kind for relation in relations) else "Its"
+            notes.append(f"{some} {label.lower()} are missing in the file.")
         writer.section(label)
         for part in dict.fromkeys(relation.part for relation in relations if relation.kind == kind):
             target = _target(kind)

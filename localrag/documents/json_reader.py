@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -18,6 +19,7 @@ _PROBED_LINES = 20
 _KEY_CHARS = 100
 # A list of short values stands on one line.
 _ROW_CHARS = 500
+_TOKENS = re.compile(r"""(?:[\[\]{},:\s]++|"(?:[^"\\]++|\\.)*+"|-?\d[\d.eE+-]*+|true|false|null|NaN|-?Infinity)*+""", re.DOTALL)
 _TITLE_KEYS = ("title", "name", "subject")
 
 
@@ -103,7 +105,13 @@ def _parse_lines(text: str) -> _Parsed | None:
 
 def _value(text: str) -> Any:
     """Numbers stay as they are written: no digit is lost, and one of a million digits costs nothing."""
-    return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+    try:
+        return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+    except RecursionError:
+        # The parser gave up before it could see that all those brackets are, for example, Markdown.
+        if _TOKENS.fullmatch(text) is None:
+            raise ValueError("no JSON") from None
+        raise
 
 
 def _sections(parsed: _Parsed, raw: RawDocument) -> Iterator[tuple[str, Iterator[str]]]:

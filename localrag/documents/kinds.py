@@ -141,6 +141,8 @@ def _zip_kind(data: bytes, suffix: str) -> Kind:
     found = meant or next((name for member, name in _DAMAGED_MEMBERS if member in data), "")
     if found:
         return Kind(found, _AGAIN)
+    if data.startswith(_ZIP_END):
+        return Kind("an empty ZIP archive", "There is nothing in it to add; leave it out.")
     # The end of the directory stands in the last 64 KiB of a whole archive.
     return Kind("a ZIP archive", _ARCHIVE) if _ZIP_END in data[-66_000:] else Kind("a damaged ZIP archive", _AGAIN)
 

@@ -92,6 +92,11 @@ def is_on(text: str) -> bool:
     return text.lower() in {"1", "true", "on"}
 
 
+def missing_note(count: int, noun: str) -> str:
+    """What is to be noted when that many parts are missing; `noun` is a plural, such as "slides"."""
+    return f"{count:,} of its {noun} {'is' if count == 1 else 'are'} missing in the file."
+
+
 class XmlTarget:
     """What the parser calls. Nothing is kept but what a subclass keeps, so that a large part needs no tree in memory."""
 
@@ -173,15 +178,23 @@ class OfficePackage:
 
     def relations(self, part: str) -> list[Relation]:
         """The relationships of a part ("" for the package) to other parts that exist."""
+        found = self._inner_relations(part)
+        return [relation._replace(part=self._names[relation.part.lower()]) for relation in found if self.has(relation.part)]
+
+    def missing(self, part: str) -> list[Relation]:
+        """The relationships of a part to other parts that the package should hold and does not."""
+        return [relation for relation in self._inner_relations(part) if not self.has(relation.part)]
+
+    def _inner_relations(self, part: str) -> list[Relation]:
         folder, name = posixpath.split(part)
         found = []
         for element in self.elements(posixpath.join(folder, "_rels", f"{name}.rels"), "Relationship"):
             given: dict[str, Any] = dict(element.attributes)
             target = unquote(given.get("Target", "")).replace("\\", "/").partition("#")[0]
             full = posixpath.normpath(posixpath.join("/", folder, target)).lstrip("/")
-            if given.get("TargetMode", "").lower() != "external" and self.has(full):
+            if given.get("TargetMode", "").lower() != "external":
                 kind = given.get("Type", "").rstrip("/").rpartition("/")[2]
-                found.append(Relation(given.get("Id", ""), kind, self._names[full.lower()]))
+                found.append(Relation(given.get("Id", ""), kind, full))
         return found
 
     def properties(self) -> Properties:

@@ -68,6 +68,9 @@ def _opened(raw: RawDocument) -> Iterator[pdfium.PdfDocument]:
     except pdfium.PdfiumError as exc:
         if exc.err_code in (api.FPDF_ERR_PASSWORD, api.FPDF_ERR_SECURITY):
             raise DocumentError(f"{raw.name} is protected by a password. Save it without one and add it again.") from exc
+        # What PDFium calls a success in the end: it read the file, and found no page.
+        if exc.err_code == api.FPDF_ERR_SUCCESS:
+            raise _damaged(raw, "it has no pages") from exc
         reason = _REASON.search(str(exc))
         raise _damaged(raw, reason[1].lower() if reason else str(exc)) from exc
     try:

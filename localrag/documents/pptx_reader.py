@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from localrag.documents.office_parts import ChartText, DiagramText
 from localrag.documents.office_text import Block, OfficeText, OfficeWriter
-from localrag.documents.ooxml import Attributes, OfficePackage, Relation, is_kind, relation_id, value
+from localrag.documents.ooxml import Attributes, OfficePackage, Relation, is_kind, missing_note, relation_id, value
 from localrag.documents.raw import RawDocument, short_title
 from localrag.errors import DocumentError
 from localrag.types import ParsedDocument
@@ -76,7 +76,7 @@ def _slides(package: OfficePackage) -> tuple[list[str], list[str]]:
         numbered = [(int(match[1]), name) for name in package.names if (match := _SLIDE_NAME.fullmatch(name))]
         found = dict.fromkeys(name for _, name in sorted(numbered))
     missing = len({relation_id(slide.attributes) for slide in listed}) - len(found)
-    return list(found), [f"{missing} of its slides are missing in the file."] if missing > 0 else []
+    return list(found), [missing_note(missing, "slides")] if missing > 0 else []
 
 
 class _SlideReader:

@@ -7,12 +7,13 @@ import http.client
 import re
 import socket
 import ssl
+import zlib
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
 import certifi
 from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import DecodeError, HTTPError, LocationParseError, ProtocolError
+from urllib3.exceptions import HTTPError, LocationParseError, ProtocolError
 from urllib3.util import Url, parse_url
 
 from localrag.documents.addresses import AddressPolicy, AnyAddress, Deadline, Guard, GuardedHTTP, GuardedHTTPS, RefusedAddress
@@ -24,6 +25,9 @@ MAX_REDIRECTS = 5
 USER_AGENT = "LocalRAG/0.1"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PIECE_BYTES = 64 * 1024
+# What is fed to the unpacker at once: of many tiny gzip members, each copies the rest of its piece.
+_FED_BYTES = 4 * 1024
+_GZIP_MARK = b"\x1f"
 _READABLE = re.compile(r"text/[\w.+-]+|application/(?:xhtml\+xml|xml|json|markdown|[\w.+-]+\+(?:xml|json))")
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([^\s;"']+)""", re.IGNORECASE)
 _HEADERS = {
@@ -154,20 +158,62 @@ def _page(address: str, response: BaseHTTPResponse, settings: WebSettings, deadl
     stated = response.headers.get("Content-Length", "")
     if stated.isascii() and stated.isdigit() and int(stated[:18]) > limit:
         raise _too_large(address, settings)
-    body = bytearray()
-    try:
-        while piece := response.read(_PIECE_BYTES, decode_content=True):
-            body += piece
-            if len(body) > limit:
-                raise _too_large(address, settings)
-    except DecodeError as exc:
-        raise FetchError(
-            f"{_shown(address)} sent a damaged {encoding} body. Try again, or save the page and add the file."
-        ) from exc
+    sent = bytearray()
+    while piece := response.read(_PIECE_BYTES, decode_content=False):
+        sent += piece
+        if len(sent) > limit:
+            raise _too_large(address, settings)
+    body = bytes(sent)
+    if encoding not in {"", "identity"}:
+        try:
+            body = _unpacked(body, encoding, limit)
+        except zlib.error as exc:
+            raise FetchError(
+                f"{_shown(address)} sent a damaged {encoding} body. Try again, or save the page and add the file."
+            ) from exc
+        except EOFError as exc:
+            raise FetchError(
+                f"{_shown(address)} sent a {encoding} body that breaks off before its end. "
+                "Try again, or save the page and add the file."
+            ) from exc
+        if len(body) > limit:
+            raise _too_large(address, settings)
     if deadline.is_over:
         raise _too_slow(address, settings)
     charset = _CHARSET.search(content_type)
-    return FetchedPage(address, bytes(body), content_type, charset[1] if charset else "")
+    return FetchedPage(address, body, content_type, charset[1] if charset else "")
+
+
+def _unpacked(packed: bytes, encoding: str, limit: int) -> bytes:
+    """A gzip or deflate body, at most one byte more than the limit.
+
+    urllib3 takes a stream that was cut off for a whole one, hence this. What follows a whole stream is left out unless it is
+    another gzip member. Raises zlib.error when it is damaged, EOFError when it does not end.
+    """
+    if not packed:
+        return b""
+    if encoding != "deflate":
+        window = 16 + zlib.MAX_WBITS
+    else:
+        # By the standard with the two bytes of zlib in front, from some servers without.
+        is_zlib = packed[0] & 0x0F == zlib.DEFLATED and int.from_bytes(packed[:2]) % 31 == 0
+        window = zlib.MAX_WBITS if is_zlib else -zlib.MAX_WBITS
+    body = bytearray()
+    unpacker = zlib.decompressobj(window)
+    for start in range(0, len(packed), _FED_BYTES):
+        rest = packed[start : start + _FED_BYTES]
+        while rest:
+            if unpacker.eof:
+                if encoding == "deflate" or not rest.startswith(_GZIP_MARK):
+                    return bytes(body)
+                unpacker = zlib.decompressobj(window)
+            body += unpacker.decompress(rest, limit + 1 - len(body))
+            if len(body) > limit:
+                return bytes(body)
+            rest = unpacker.unused_data or unpacker.unconsumed_tail
+    if not unpacker.eof:
+        raise EOFError
+    return bytes(body)
 
 
 def _shown(address: str) -> str:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from localrag.documents.office_parts import DiagramText
 from localrag.documents.office_text import Block, OfficeWriter
-from localrag.documents.ooxml import OfficePackage, Relation, XmlTarget, is_kind, is_on, relation_id, value
+from localrag.documents.ooxml import OfficePackage, Relation, XmlTarget, is_kind, is_on, missing_note, relation_id, value
 from localrag.documents.raw import RawDocument, short_title
 from localrag.documents.row_groups import GROUP_ROWS, grouped, range_label
 from localrag.documents.xlsx_sheet import Budget, CellComments, Enough, Sheet, SheetRow, header_index
@@ -59,6 +59,9 @@ class _Workbook:
                 self._notes.append(f"Sheet {name} was left out: {exc}")
         if problem is not None and failed == len(sheets):
             raise problem
+        if values.lost:
+            lost = "The text of 1 cell is" if values.lost == 1 else f"The texts of {values.lost:,} cells are"
+            self._notes.append(f"{lost} missing in the file.")
         stated = self._package.properties()
         return ParsedDocument(
             self._writer.text,
@@ -89,14 +92,22 @@ class _Workbook:
     def _sheets(self) -> list[tuple[str, str]]:
         """Name and part of every worksheet in the workbook's order."""
         parts = {relation.id: relation.part for relation in self._relations if relation.kind in _SHEET_KINDS}
+        # Sheets of charts are none of those, and not missing.
+        known = {relation.id for relation in self._relations}
         found: dict[str, str] = {}
+        missing = 0
         for sheet in self._package.elements(self._package.main, "sheet"):
-            part = parts.get(relation_id(sheet.attributes))
-            if part:
-                found.setdefault(part, short_title(value(sheet.attributes, "name")))
+            identity, name = relation_id(sheet.attributes), short_title(value(sheet.attributes, "name"))
+            if part := parts.get(identity):
+                found.setdefault(part, name)
+            elif identity not in known:
+                missing += 1
         if not found:
             numbered = [(int(match[1]), name) for name in self._package.names if (match := _SHEET_NAME.fullmatch(name))]
             found = {name: f"Sheet{number}" for number, name in sorted(numbered)}
+            missing -= len(found)
+        if missing > 0:
+            self._notes.append(missing_note(missing, "sheets"))
         return [(name, part) for part, name in found.items()]
 
     def _add_sheet(self, name: str, part: str, values: CellValues) -> None:

@@ -79,10 +79,11 @@ class CellFormats(XmlTarget):
 
 
 class CellValues:
-    """What cells of one workbook show."""
+    """What cells of one workbook show. `lost` counts those whose shared string is not there."""
 
     def __init__(self, strings: Sequence[str], formats: Sequence[NumberFormat], from_1904: bool) -> None:
         self._strings, self._formats, self._from_1904 = strings, formats, from_1904
+        self.lost = 0
 
     def text(self, kind: str, stored: str, style: str, formula: str) -> str:
         """`kind` is the cell's type attribute, `stored` its value. A formula without a stored value is shown itself."""
@@ -90,7 +91,10 @@ class CellValues:
             return folded(f"={formula}") if formula else ""
         if kind == "s":
             index = whole_number(stored.strip(), -1)
-            return self._strings[index] if 0 <= index < len(self._strings) else ""
+            if 0 <= index < len(self._strings):
+                return self._strings[index]
+            self.lost += 1
+            return ""
         if kind == "b":
             return "TRUE" if stored.strip() in {"1", "true"} else "FALSE"
         if kind == "d":

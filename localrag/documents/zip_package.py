@@ -6,6 +6,8 @@ Nothing is ever unpacked to disk. What a header says about sizes is not trusted:
 from __future__ import annotations
 
 import io
+import posixpath
+import stat
 import struct
 import zipfile
 import zlib
@@ -53,7 +55,7 @@ def member_names(raw: RawDocument) -> frozenset[str]:
 
 
 class ZipPackage:
-    """The parts of an archive. Names use "/" and do not begin with one; folders are left out.
+    """The parts of an archive. Names use "/", do not begin with one and lead nowhere else; folders and links are left out.
 
     Raises:
         DocumentError: no archive, cut off, damaged, or of more than MAX_MEMBERS parts.
@@ -71,8 +73,9 @@ class ZipPackage:
             raise DocumentError(f"{raw.name} has {len(found):,} parts, more than the {MAX_MEMBERS:,} that are read. Split it.")
         self._members: dict[str, list[zipfile.ZipInfo]] = {}
         for info in found:
-            if not info.filename.endswith(("/", "\\")):
-                self._members.setdefault(_plain(info.filename), []).append(info)
+            # A symbolic link holds where it leads to, which is no text and may lie outside.
+            if name := "" if stat.S_ISLNK(info.external_attr >> 16) else _plain(info.filename):
+                self._members.setdefault(name, []).append(info)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -128,5 +131,11 @@ class ZipPackage:
 
 
 def _plain(name: str) -> str:
-    """Some writers use back-slashes or a leading slash, which the formats forbid."""
-    return name.replace("\\", "/").removeprefix("./").lstrip("/")
+    """A name without the back-slashes, leading slashes and dots that some writers use and the formats forbid; "" for a folder.
+
+    The archive is the root, so that nothing is above it.
+    """
+    name = name.replace("\\", "/")
+    if name.rpartition("/")[2] in {"", ".", ".."}:
+        return ""
+    return posixpath.normpath(f"/{name}").lstrip("/")

@@ -34,7 +34,7 @@ def ole_with(stream: str) -> bytes:
     ("data", "kind", "advice"),
     [
         (zip_with("a.txt"), "a ZIP archive", "Unpack it and add the files in it."),
-        (zip_with(), "a ZIP archive", "Unpack it"),
+        (zip_with(), "an empty ZIP archive", "There is nothing in it"),
         (zip_with("a.txt")[:-30], "a damaged ZIP archive", "Copy or download it again"),
         (zip_with("word/document.xml")[:60], "a damaged Word document (DOCX)", "Copy or download it again"),
         (zip_with("ppt/presentation.xml")[:60], "a damaged PowerPoint presentation (PPTX)", "Copy or download it again"),

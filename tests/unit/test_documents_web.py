@@ -3,10 +3,12 @@
 import gzip
 import http.server
 import ipaddress
+import random
 import socket
 import ssl
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -336,6 +338,41 @@ def test_a_packed_page_is_unpacked_and_a_bomb_is_not(site: Site) -> None:
     assert "damaged gzip body" in failure(site.at("/bad"))
     assert "packed as br" in failure(site.at("/br"))
     assert "packed as gzip, gzip" in failure(site.at("/twice"))
+
+
+def raw_deflate(data: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(data) + packer.flush()
+
+
+def test_every_way_of_packing_is_unpacked_to_its_end(site: Site) -> None:
+    text = random.Random(1).randbytes(40_000).hex().encode()
+    half = len(text) // 2
+    members = gzip.compress(text[:half]) + gzip.compress(text[half:])
+    for number, (body, encoding) in enumerate(
+        (
+            (gzip.compress(text), "x-gzip"),
+            (members, "gzip"),
+            (gzip.compress(text) + b"\0" * 100, "gzip"),
+            (b"".join(gzip.compress(text[n : n + 100]) for n in range(0, len(text), 100)), "gzip"),
+            (zlib.compress(text), "deflate"),
+            (raw_deflate(text), "deflate"),
+        )
+    ):
+        site.pages[f"/{number}"] = answer(body, Content_Encoding=encoding)
+        assert fetch(site.at(f"/{number}"), OPEN).body == text
+    site.pages["/empty"] = answer(b"", Content_Encoding="gzip")
+    assert fetch(site.at("/empty"), OPEN).body == b""
+
+
+@pytest.mark.parametrize(("pack", "encoding"), [(gzip.compress, "gzip"), (zlib.compress, "deflate"), (raw_deflate, "deflate")])
+@pytest.mark.parametrize("missing", [1, 9, 100])
+def test_a_packed_page_that_breaks_off_is_refused_though_its_length_is_right(
+    site: Site, pack: Callable[[bytes], bytes], encoding: str, missing: int
+) -> None:
+    body = pack(random.Random(1).randbytes(300).hex().encode())[:-missing]
+    site.pages["/a"] = answer(body, Content_Encoding=encoding, Content_Length=str(len(body)))
+    assert f"sent a {encoding} body that breaks off before its end. Try again" in failure(site.at("/a"))
 
 
 def drip(site: Site, start: bytes, piece: bytes) -> Answer:

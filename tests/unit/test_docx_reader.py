@@ -176,6 +176,14 @@ def test_numbers_in_words_formats(count: int, form: str, shown: str) -> None:
     assert formatted(count, form) == shown
 
 
+def test_missing_footnotes_and_the_like_are_noted() -> None:
+    parts = {"word/header1.xml": word_part("hdr", word("Acme report"))}
+    related = {"a": "header header1.xml", "b": "header header2.xml", "c": "endnotes endnotes.xml"}
+    document = read(docx(word("body"), parts, **related))
+    assert document.text == "body\n\nAcme report"
+    assert document.note == "Its endnotes are missing in the file. Some of its headers are missing in the file."
+
+
 def test_headers_footnotes_and_comments_follow_the_body_each_under_its_name() -> None:
     notes = '<w:footnote w:type="separator">' + word("---x") + "</w:footnote><w:footnote>" + word("a note") + "</w:footnote>"
     parts = {

@@ -96,6 +96,12 @@ def test_endless_nesting_is_refused(opening: str, depth: int) -> None:
         read(opening * depth + "1" + {"[": "]", '{"a":': "}"}[opening] * depth)
 
 
+@pytest.mark.parametrize("text", ["[" * 50_000 + "a" + "](" * 50_000, "[" * 50_000 + "see [x](y)\n"])
+def test_many_brackets_make_no_json(text: str) -> None:
+    document = read(text)
+    assert (document.type, document.text) == ("txt", text)
+
+
 def test_a_text_that_grows_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_reader, "MAX_CHARS", 100)
     with pytest.raises(DocumentError, match="more than 100 characters"):

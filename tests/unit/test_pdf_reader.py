@@ -269,6 +269,11 @@ def test_a_password_is_asked_for_only_when_one_is_needed() -> None:
         read(write_pdf([page("closed")], password="secret"))
 
 
+def test_a_file_without_pages_is_said_to_have_none() -> None:
+    with pytest.raises(DocumentError, match=r"^report\.pdf is a damaged PDF \(it has no pages\)\."):
+        read(write_pdf([]))
+
+
 def test_a_cut_off_file_is_called_damaged_with_pdfiums_reason() -> None:
     with pytest.raises(DocumentError, match=r"^report\.pdf is a damaged PDF \(data format error\)\."):
         read(pdf_of("one")[:60])

@@ -94,7 +94,8 @@ def test_a_damaged_slide_is_left_out_and_named_unless_it_is_the_only_one() -> No
 
 def test_missing_slides_are_noted_and_a_lost_order_is_that_of_the_names() -> None:
     document = read(pptx([shape("one")], order=[1, 7]))
-    assert (document.text, document.note) == ("one", "1 of its slides are missing in the file.")
+    assert (document.text, document.note) == ("one", "1 of its slides is missing in the file.")
+    assert read(pptx([shape("one")], order=[1, 7, 8])).note == "2 of its slides are missing in the file."
     lost = {"ppt/_rels/presentation.xml.rels": relations()}
     assert read(pptx([shape(str(number)) for number in range(1, 12)], lost)).text.split() == [str(n) for n in range(1, 12)]
 

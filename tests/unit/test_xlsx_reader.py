@@ -215,6 +215,32 @@ def test_dates_count_from_1904_when_the_workbook_says_so() -> None:
     ]
 
 
+def test_cells_whose_texts_are_missing_are_counted_in_the_note() -> None:
+    cells = '<row r="1"><c t="s"><v>0</v></c><c t="s"><v>{}</v></c><c t="s"><v>-1</v></c><c t="s"><v>x</v></c></row>'
+    document = read(xlsx(cells.format(999), "<si><t>here</t></si>"))
+    assert (lines(document), document.note) == (["here"], "The texts of 3 cells are missing in the file.")
+    one = '<row r="1"><c t="s"><v>0</v></c><c t="str"><v>inline</v></c></row>'
+    lost = {"xl/_rels/workbook.xml.rels": relations(a="worksheet worksheets/sheet1.xml", b="sharedStrings gone.xml")}
+    document = read(xlsx(one, parts=lost))
+    assert (lines(document), document.note) == (["inline"], "The text of 1 cell is missing in the file.")
+
+
+def test_missing_sheets_are_counted_and_sheets_of_charts_are_not() -> None:
+    listed = '<sheet name="Gone" r:id="y"/><sheet name="Data" r:id="a"/><sheet name="Chart" r:id="c"/>'
+    parts = {
+        "xl/workbook.xml": f'<workbook xmlns="{S}" xmlns:r="{R}"><sheets>{listed}</sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": relations(
+            a="worksheet worksheets/sheet1.xml", c="chartsheet charts/sheet1.xml", y="worksheet worksheets/sheet2.xml"
+        ),
+        "xl/charts/sheet1.xml": "<chartsheet/>",
+    }
+    cells = '<row r="1"><c t="str"><v>present</v></c></row>'
+    document = read(xlsx(cells, parts=parts))
+    assert (lines(document), document.note) == (["present"], "1 of its sheets is missing in the file.")
+    lost = {"xl/_rels/workbook.xml.rels": relations()}
+    assert read(xlsx(cells, parts=lost)).note == ""
+
+
 def test_a_damaged_sheet_is_left_out_and_named_unless_it_is_the_only_one() -> None:
     two = '<sheet name="Data" r:id="a"/><sheet name="Bad" r:id="z"/>'
     parts = {

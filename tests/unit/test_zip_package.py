@@ -2,6 +2,7 @@
 
 import io
 import random
+import stat
 import struct
 import warnings
 import zipfile
@@ -10,6 +11,7 @@ from contextlib import suppress
 import pytest
 
 from localrag.documents import zip_package
+from localrag.documents.archive import Archive
 from localrag.documents.raw import RawDocument
 from localrag.documents.zip_package import ZipPackage, is_zip, member_names
 from localrag.errors import DocumentError
@@ -40,6 +42,29 @@ def test_names_with_back_slashes_or_a_leading_slash_are_found() -> None:
     archive = package(packed(("word\\document.xml", b"x"), ("/b.xml", b"y"), ("./c.xml", b"z")))
     assert archive.names == ("word/document.xml", "b.xml", "c.xml")
     assert archive.read("word/document.xml") == b"x"
+
+
+def test_dots_in_names_are_resolved_inside_the_archive() -> None:
+    names = ("../../evil.txt", "a/./b/../c.txt", "a/../../d.txt", "e//f.txt", "g/..", "h/.", "..hidden/x", "C:\\i.txt")
+    archive = package(packed(*((name, name.encode()) for name in names)))
+    assert archive.names == ("evil.txt", "a/c.txt", "d.txt", "e/f.txt", "..hidden/x", "C:/i.txt")
+    assert archive.read("evil.txt") == b"../../evil.txt"
+
+
+def test_symbolic_links_are_left_out() -> None:
+    link = zipfile.ZipInfo("link.txt")
+    link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+        archive.writestr("real.txt", "text")
+    assert package(buffer.getvalue()).names == ("real.txt",)
+
+
+def test_files_whose_names_lead_through_dots_are_documents_and_hidden_ones_are_not() -> None:
+    names = ("../../a.txt", "b/./c.txt", "../.d.txt", "e/.git/../f.txt", ".git/config", "__MACOSX/../g.txt", "__MACOSX/h.txt")
+    archive = Archive(RawDocument(packed(*((name, b"text") for name in names)), "a.zip"))
+    assert archive.members == ["a.txt", "b/c.txt", "e/f.txt", "g.txt"]
 
 
 def test_the_names_of_something_else_are_none() -> None:
