@@ -33,7 +33,7 @@ from localrag.embeddings.fake import FakeEmbeddings
 from localrag.engine import Engine, open_engine
 from localrag.errors import EmbeddingError, StoreError
 from localrag.library import Library
-from localrag.settings import Settings, load_settings
+from localrag.settings import RetrievalSettings, Settings, load_settings
 from localrag.types import SearchResult
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +100,8 @@ def drained(steps: Iterator[tuple[int, int]]) -> CollectionRecord:
 
 
 def answers(library: Library, name: str, counts: Sequence[int] = DISTINCT) -> list[SearchResult]:
-    return [library.search(name, question, k=k) for question, k in zip(QUESTIONS, counts, strict=True)]
+    alone = RetrievalSettings(vector_weight=1.0)  # what becomes of vectors is what is tested
+    return [library.search(name, question, k=k, retrieval=alone) for question, k in zip(QUESTIONS, counts, strict=True)]
 
 
 def assert_alike(found: list[SearchResult], wanted: list[SearchResult], tolerance: float = 1e-3) -> None:
