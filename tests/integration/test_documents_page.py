@@ -220,6 +220,20 @@ def test_a_collection_is_renamed_copied_exported_and_imported(page: AppTest, eng
     assert len(engine.library.documents("From a file")) == len(engine.library.documents("Drinks too"))
 
 
+def test_a_collection_is_deleted_in_two_steps_and_another_one_is_shown(page: AppTest, engine: Engine) -> None:
+    engine.library.create_collection("Able")
+    engine.library.create_collection("Zoo")
+    page.run()
+    assert by_label(page.selectbox, "Collection").value == "default"
+    assert by_label(page.button, "Delete the collection").disabled
+    by_label(page.checkbox, "Yes: 3 documents and 2 chunks go").check().run()
+    by_label(page.button, "Delete the collection").click().run()
+    assert not page.exception
+    assert [record.name for record in engine.library.collections()] == ["Able", "Zoo"]
+    assert by_label(page.selectbox, "Collection").value == "Able"
+    assert by_label(page.button, "Delete the collection").disabled
+
+
 def test_one_collection_after_the_other_can_be_chosen(page: AppTest, engine: Engine) -> None:
     for name in ("One", "Two"):
         engine.library.create_collection(name)
