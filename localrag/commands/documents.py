@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
-from localrag.commands.output import DONE, FAILED, complain, say, say_json
+from localrag.commands.output import DONE, FAILED, complain, say, say_json, say_text
 from localrag.commands.progress import Tally
 from localrag.documents.source import Source, sources_at
 from localrag.documents.sources import is_address
@@ -59,7 +59,7 @@ def _show(library: Library, args: Namespace) -> int:
     if args.json:
         say_json({"document": record.source, "text": text, "pages": _pages(library.ledger.marks(record.id), len(text))})
     else:
-        say(text)
+        say_text(text)
     return DONE
 
 
