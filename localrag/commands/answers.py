@@ -17,6 +17,7 @@ from localrag.errors import DocumentError, StoreError
 from localrag.library import Library
 from localrag.settings import Settings
 from localrag.types import AnswerSentence, Evidence, SearchResult, Turn
+from localrag.wording import counted
 
 MAX_LINES_MB = 100
 
@@ -63,7 +64,7 @@ def evidence_line(evidence: Evidence) -> dict[str, Any]:
 
 
 def _say_evidence(result: SearchResult) -> None:
-    say(f"{result.question}  ({len(result.evidence)} passages, {result.seconds * 1000:.0f} ms)")
+    say(f"{result.question}  ({counted(len(result.evidence), 'passage')}, {result.seconds * 1000:.0f} ms)")
     for evidence in result.evidence:
         say(f"  {evidence.score:.2f}  {evidence.name} › {evidence.location or 'beginning'}: {first_line(evidence.text)}")
 

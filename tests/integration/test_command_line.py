@@ -192,6 +192,13 @@ def test_delete_and_collections_say_what_they_did(filled: Run, place: Path) -> N
     assert filled("documents", "-c", "two").status == 1
 
 
+def test_one_is_said_as_one(run: Run) -> None:
+    assert re.search(r"^indexed +1 chunk  .*\n2 documents .*, 1 chunk in ", run("ingest", "docs").out, re.DOTALL | re.MULTILINE)
+    assert re.search(r"^indexed +1 chunk  ", run("documents").out, re.MULTILINE)
+    assert run("collections").out == "default  2 documents, 1 chunk\n"
+    assert "(1 chunk); the file itself stays" in run("delete", "drill ü.txt").out
+
+
 def test_attribute_judges_pairs(run: Run, place: Path) -> None:
     evidence = "The Kestrel drill has a warranty of 31 months."
     pairs = [{"sentence": evidence, "evidence": evidence}, {"sentence": evidence.replace("31", "13"), "evidence": evidence}]

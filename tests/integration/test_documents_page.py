@@ -82,6 +82,7 @@ def test_problems_stand_first_with_their_reason(page: AppTest) -> None:
     table = page.dataframe[0].value
     assert [status.split()[-1] for status in table["status"]][:2] == ["failed", "empty"]
     assert "binary data" in table["reason"][0]
+    assert "3 documents (1 without text) · 1 could not be read · 2 chunks" in shown(page)
 
 
 def test_filters_by_words_status_and_type(page: AppTest) -> None:
@@ -117,7 +118,7 @@ def test_a_ticked_document_is_shown_with_its_chunks_and_can_be_deleted(page: App
     assert "two minutes" in text
     by_label(page.button, "Delete 1 document").click().run()
     assert not page.exception
-    assert "1 chunks and vectors of 1 document" in shown(page).replace("\\", "")
+    assert "1 chunk and vectors of 1 document" in shown(page).replace("\\", "")
     by_label([b for b in page.button if b.proto.type == "primary"], "Delete 1 document").click().run()
     assert not page.exception
     assert "coffee.md" not in [record.name for record in engine.library.documents("default")]
