@@ -31,6 +31,7 @@ with show_errors():
             "A web address, or a folder on this machine",
             placeholder="https://example.org/page or /home/me/notes",
             help="An address is fetched when you press Add; addresses inside your network are refused unless allowed.",
+            width=560,  # where this and the buttons do not fit side by side, the buttons stand below
         )
         added = st.form_submit_button("Add", icon=":material/add:")
         kept = st.form_submit_button(

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from localrag.chat.attribution import attribute as attribute_answer
-from localrag.commands.output import DONE, FAILED, complain, first_line, say, say_json
+from localrag.commands.output import DONE, FAILED, complain, first_line, say, say_json, say_text
 from localrag.documents.sources import read_file
 from localrag.engine import Engine
 from localrag.errors import DocumentError, StoreError
 from localrag.library import Library
 from localrag.settings import Settings
-from localrag.types import Evidence, SearchResult, Turn
+from localrag.types import AnswerSentence, Evidence, SearchResult, Turn
+from localrag.wording import counted
 
 MAX_LINES_MB = 100
 
@@ -64,7 +65,7 @@ def evidence_line(evidence: Evidence) -> dict[str, Any]:
 
 
 def _say_evidence(result: SearchResult) -> None:
-    say(f"{result.question}  ({len(result.evidence)} passages, {result.seconds * 1000:.0f} ms)")
+    say(f"{result.question}  ({counted(len(result.evidence), 'passage')}, {result.seconds * 1000:.0f} ms)")
     for evidence in result.evidence:
         say(f"  {evidence.score:.2f}  {evidence.name} › {evidence.location or 'beginning'}: {first_line(evidence.text)}")
 
@@ -118,7 +119,7 @@ def ask_line(turn: Turn, conversation: str) -> dict[str, Any]:
 
 
 def _say_answer(turn: Turn) -> None:
-    say(turn.answer)
+    say_text(marked(turn))
     for number, evidence in enumerate(turn.evidence, 1):
         say(f"  [{number}] {evidence.name} › {evidence.location or 'beginning'}: {first_line(evidence.text)}")
     timings = turn.timings
@@ -126,6 +127,26 @@ def _say_answer(turn: Turn) -> None:
         f"  {timings.prompt_tokens} prompt tokens, {timings.evaluated_tokens} evaluated, first text after"
         f" {timings.first_token_s:.2f} s, {timings.answer_tokens} tokens at {timings.generation_rate:.0f}/s"
     )
+
+
+def marked(turn: Turn) -> str:
+    """An answer with a mark after each sentence: the numbers of its evidence, or that nothing carries it."""
+    pieces, at = [], 0
+    for sentence in turn.sentences:
+        start = turn.answer.find(sentence.text, at)
+        if start < 0 or not any(map(str.isalnum, sentence.text)):  # a rule or a fence claims nothing
+            continue
+        end = start + len(sentence.text)
+        pieces += [turn.answer[at:end], " ", _mark(sentence)]
+        at = end
+    return "".join([*pieces, turn.answer[at:]])
+
+
+def _mark(sentence: AnswerSentence) -> str:
+    numbers = ", ".join(str(index + 1) for index in sentence.evidence)
+    if sentence.support == "unsupported":
+        return "[not in the documents]"
+    return f"[{numbers}]" if sentence.support == "supported" else f"[weak: {numbers}]"
 
 
 def attribute(args: Namespace, settings: Settings) -> int:

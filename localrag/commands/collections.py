@@ -22,6 +22,7 @@ from localrag.documents.ledger import CollectionRecord
 from localrag.documents.sources import printable
 from localrag.library import Library
 from localrag.settings import Settings
+from localrag.wording import counted
 
 SAID_EVERY_S = 10.0
 
@@ -43,7 +44,7 @@ def collections(args: Namespace, settings: Settings) -> int:
             _import(library, args)
         else:
             for record in library.collections():
-                _say(args, f"{record.name}  {record.documents} documents, {record.chunks} chunks", _line(record))
+                _say(args, f"{record.name}  {_size(record)}", _line(record))
         return DONE
     finally:
         library.close()
@@ -64,8 +65,7 @@ def _copy(library: Library, args: Namespace) -> None:
     discard_unfinished(library)
     record = _drained(copy_collection(library, name, new))
     if record is not None:
-        counted = f"{record.documents} documents, {record.chunks} chunks"
-        _say(args, f"copied {name} to {record.name}: {counted}", _line(record) | {"status": "copied", "from": name})
+        _say(args, f"copied {name} to {record.name}: {_size(record)}", _line(record) | {"status": "copied", "from": name})
 
 
 def _export(library: Library, args: Namespace) -> None:
@@ -74,16 +74,15 @@ def _export(library: Library, args: Namespace) -> None:
     _drained(export_collection(library, record.name, path, not args.no_vectors, with_paths=args.with_paths))
     shown, size = printable(str(path)), path.stat().st_size
     line = _line(record) | {"status": "exported", "file": shown, "bytes": size}
-    _say(args, f"exported {record.name} to {shown}: {record.documents} documents, {size / 1e6:.1f} MB", line)
+    _say(args, f"exported {record.name} to {shown}: {counted(record.documents, 'document')}, {size / 1e6:.1f} MB", line)
 
 
 def _import(library: Library, args: Namespace) -> None:
     discard_unfinished(library)
     record = _drained(import_collection(library, Path(args.import_file), args.as_name or ""))
     if record is not None:
-        counted = f"{record.documents} documents, {record.chunks} chunks"
         line = _line(record) | {"status": "imported", "file": printable(args.import_file)}
-        _say(args, f"imported {record.name}: {counted}", line)
+        _say(args, f"imported {record.name}: {_size(record)}", line)
 
 
 def _drained(steps: Iterator[tuple[int, int]]) -> CollectionRecord | None:
@@ -98,6 +97,10 @@ def _drained(steps: Iterator[tuple[int, int]]) -> CollectionRecord | None:
         if time.monotonic() - said > SAID_EVERY_S:
             said = time.monotonic()
             complain(f"{done:,} of {total:,} chunks")
+
+
+def _size(record: CollectionRecord) -> str:
+    return f"{counted(record.documents, 'document')}, {counted(record.chunks, 'chunk')}"
 
 
 def _line(record: CollectionRecord) -> dict[str, Any]:

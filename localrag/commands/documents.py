@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
-from localrag.commands.output import DONE, FAILED, complain, say, say_json
+from localrag.commands.output import DONE, FAILED, complain, say, say_json, say_text
 from localrag.commands.progress import Tally
 from localrag.documents.source import Source, sources_at
 from localrag.documents.sources import is_address
@@ -15,6 +15,7 @@ from localrag.errors import LocalRagError
 from localrag.library import Library
 from localrag.settings import Settings
 from localrag.types import DocumentRecord, Mark
+from localrag.wording import counted
 
 
 def ingest(args: Namespace, settings: Settings) -> int:
@@ -47,7 +48,7 @@ def documents(args: Namespace, settings: Settings) -> int:
                 say_json(_line(record))
             else:
                 reason = f"  {record.error}" if record.error else ""
-                say(f"{record.status:<10} {record.chunks:>6} chunks  {record.source}{reason}")
+                say(f"{record.status:<10} {counted(record.chunks, 'chunk'):>13}  {record.source}{reason}")
         return DONE
     finally:
         library.close()
@@ -59,7 +60,7 @@ def _show(library: Library, args: Namespace) -> int:
     if args.json:
         say_json({"document": record.source, "text": text, "pages": _pages(library.ledger.marks(record.id), len(text))})
     else:
-        say(text)
+        say_text(text)
     return DONE
 
 
@@ -96,7 +97,8 @@ def delete(args: Namespace, settings: Settings) -> int:
             try:
                 record = library.delete_document(args.collection, document)
                 line = {"document": record.source, "status": "deleted", "error": None}
-                say_json(line) if args.json else say(f"deleted {record.source} ({record.chunks} chunks); the file itself stays")
+                said = f"deleted {record.source} ({counted(record.chunks, 'chunk')}); the file itself stays"
+                say_json(line) if args.json else say(said)
             except LocalRagError as exc:
                 status = FAILED
                 say_json({"document": document, "status": "failed", "error": str(exc)}) if args.json else complain(str(exc))

@@ -8,6 +8,7 @@ from collections import Counter
 from localrag.commands.output import DONE, FAILED, say, say_json
 from localrag.documents.ingest import IngestEvent
 from localrag.documents.sources import printable
+from localrag.wording import counted
 
 
 class Tally:
@@ -41,7 +42,7 @@ class Tally:
             say_json(line)
         else:
             said = f"  {event.error or event.note}" if event.error or event.note else ""
-            say(f"{event.status:<10} {event.chunks:>6} chunks  {event.path}{said}")
+            say(f"{event.status:<10} {counted(event.chunks, 'chunk'):>13}  {event.path}{said}")
 
     def fail(self, place: str, reason: str) -> None:
         """Print a place of which nothing could be taken in."""
@@ -55,5 +56,5 @@ class Tally:
             say_json({"summary": {"files": sum(counts.values()), **counts, "chunks": self._chunks, "seconds": seconds}})
         else:
             parts = ", ".join(f"{count} {status}" for status, count in counts.items()) or "nothing to do"
-            say(f"{sum(counts.values())} documents ({parts}), {self._chunks} chunks in {seconds} s")
+            say(f"{counted(sum(counts.values()), 'document')} ({parts}), {counted(self._chunks, 'chunk')} in {seconds} s")
         return FAILED if counts["failed"] else DONE

@@ -16,6 +16,7 @@ from localrag.ui import state
 from localrag.ui.errors import show_errors
 from localrag.ui.markup import plain
 from localrag.ui.removal_view import rebuild
+from localrag.wording import counted
 
 
 def more(engine: Engine, known: CollectionRecord) -> None:
@@ -101,12 +102,18 @@ def _rebuild(engine: Engine, known: CollectionRecord) -> None:
 
 
 def _delete(engine: Engine, known: CollectionRecord) -> None:
-    st.markdown(f"Delete **{plain(known.name)}** with {known.documents:,} documents and {known.chunks:,} chunks?")
-    st.caption("Its texts and vectors are removed from this machine. Your own files and your chats stay.")
-    if st.button("Delete the collection", icon=":material/delete:"):
+    st.markdown(f"Delete **{plain(known.name)}**?")
+    st.caption("Its texts and vectors are removed from this machine, for good. Your own files and your chats stay.")
+    # The tick belongs to this collection as it is now: what comes in meanwhile is in the label and asks anew.
+    sure = st.checkbox(
+        f"Yes: {counted(known.documents, 'document')} and {counted(known.chunks, 'chunk')} go",
+        key=f"sure_{known.id}_{known.documents}_{known.chunks}",
+    )
+    if st.button("Delete the collection", icon=":material/delete:", key="delete_collection", disabled=not sure) and sure:
         with show_errors():
             engine.library.delete_collection(known.name)
-            state.choose_collection(DEFAULT_COLLECTION)
+            left = [record.name for record in engine.library.collections()]
+            state.choose_collection(left[0] if left else DEFAULT_COLLECTION)
             state.notify(f"The collection {known.name} was deleted.")
             st.rerun()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import streamlit as st
 
 from localrag.documents.collection_ledger import CollectionRecord
@@ -13,6 +15,7 @@ from localrag.ui.collection_work import import_form, is_rebuilding, more
 from localrag.ui.errors import show_errors
 from localrag.ui.markup import plain
 from localrag.ui.removal_view import rebuild
+from localrag.wording import counted
 
 
 def collection_bar(engine: Engine, names: list[str]) -> str:
@@ -36,10 +39,20 @@ def collection_bar(engine: Engine, names: list[str]) -> str:
         if known is not None:
             more(engine, known)
     if known is not None:
-        count = f"{known.documents:,} document{'s' * (known.documents != 1)}"
-        st.caption(f"{count} · {known.chunks:,} chunks · embedding model {plain(known.embedding_name)}")
+        st.caption(f"{_inside(engine, known)} · embedding model {plain(known.embedding_name)}")
         _other_model(engine, known)
     return chosen
+
+
+def _inside(engine: Engine, known: CollectionRecord) -> str:
+    """What a collection holds, and what of the list below it is not among its documents or has no text."""
+    kinds = Counter(record.status for record in engine.library.ledger.documents(known.id))
+    parts = [
+        counted(known.documents, "document") + f" ({kinds['empty']:,} without text)" * bool(kinds["empty"]),
+        f"{kinds['failed']:,} could not be read" * bool(kinds["failed"]),
+        counted(known.chunks, "chunk"),
+    ]
+    return " · ".join(part for part in parts if part)
 
 
 def _other_model(engine: Engine, known: CollectionRecord) -> None:
@@ -56,7 +69,7 @@ def _other_model(engine: Engine, known: CollectionRecord) -> None:
             width="stretch",
         )
         st.button(
-            f"Embed {known.chunks:,} chunk{'s' * (known.chunks != 1)} with {plain(model.name)}",
+            f"Embed {counted(known.chunks, 'chunk')} with {plain(model.name)}",
             type="primary",
             icon=":material/refresh:",
             key="embed_anew",

@@ -9,6 +9,7 @@ import streamlit as st
 from localrag.documents.ingest import IngestEvent
 from localrag.documents.jobs import IngestView
 from localrag.ui.markup import plain
+from localrag.wording import counted
 
 NOTED = "with a note"
 ORDER = ("failed", "empty", NOTED, "indexed", "replaced", "unchanged", "removed")
@@ -64,11 +65,11 @@ def outcome(view: IngestView, key: str) -> None:
     counts = Counter(kind(event) for event in finished)
     gone = counts["removed"]
     good = [event for event in finished if event.status not in ("failed", "empty", "removed")]
-    chunks = sum(event.chunks for event in good if event.status != "unchanged")
+    size = counted(sum(event.chunks for event in good if event.status != "unchanged"), "chunk")
     stopped = " · cancelled" if view.cancelled else ""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         removed = f" · {gone:,} removed" if gone else ""
-        title = f"{len(good):,} of {view.total:,} documents in{removed} · {chunks:,} chunks · {view.seconds:.1f} s{stopped}"
+        title = f"{len(good):,} of {view.total:,} documents in{removed} · {size} · {view.seconds:.1f} s{stopped}"
         st.markdown(f"{plain(view.collection)}: {title}", width="content")
         names = [name for name in ORDER if counts[name]]
         chosen = st.pills(
@@ -85,7 +86,9 @@ def outcome(view: IngestView, key: str) -> None:
 
 def _whole(view: IngestView, event: IngestEvent) -> None:
     to = f" to {plain(event.path)}" if view.what == "export" else ""
-    st.markdown(f"{SIGNS['indexed']} {plain(event.name)} {WHOLE[view.what]}{to}: {event.chunks:,} chunks, {view.seconds:.1f} s")
+    st.markdown(
+        f"{SIGNS['indexed']} {plain(event.name)} {WHOLE[view.what]}{to}: {counted(event.chunks, 'chunk')}, {view.seconds:.1f} s"
+    )
 
 
 def _events(events: list[IngestEvent]) -> None:
@@ -104,8 +107,7 @@ def event_line(event: IngestEvent) -> str:
     if event.error:
         said = plain(event.error if event.name in event.error else f"{event.name}: {event.error}")
     else:
-        counted = f"{event.chunks:,} chunk{'s' * (event.chunks != 1)}"
-        said = f"{plain(event.name)} · {event.status} · {counted} · {event.seconds:.1f} s"
+        said = f"{plain(event.name)} · {event.status} · {counted(event.chunks, 'chunk')} · {event.seconds:.1f} s"
         if event.note:
             said = f"{said} · {plain(event.note)}"
     return f"{SIGNS[kind(event)]} {said}"

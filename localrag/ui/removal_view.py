@@ -16,6 +16,7 @@ from localrag.types import DocumentRecord
 from localrag.ui import state
 from localrag.ui.errors import show_errors
 from localrag.ui.markup import plain
+from localrag.wording import counted
 
 LISTED = 500
 SCROLL_FROM, SCROLL_PX = 6, 180
@@ -29,7 +30,9 @@ def _stop_asking() -> None:
 def confirm_removal(engine: Engine, collection: str, records: list[DocumentRecord]) -> None:
     """Say what would be removed, and remove it when that is confirmed."""
     chunks = sum(record.chunks for record in records)
-    st.markdown(f"Text, {chunks:,} chunks and vectors of {_documents(len(records))} leave the collection {plain(collection)}:")
+    st.markdown(
+        f"Text, {counted(chunks, 'chunk')} and vectors of {_documents(len(records))} leave the collection {plain(collection)}:"
+    )
     _list([_described(record) for record in records])
     files = source_files(engine.library, collection, records)
     if any(not leads_back(record.source) for record in records):
@@ -37,7 +40,7 @@ def confirm_removal(engine: Engine, collection: str, records: list[DocumentRecor
     paths = _files(files)
     _synced(engine, collection, records)
     st.caption(REMAINS)
-    label = f"Delete {_documents(len(records))}" + (f" and {_count(len(paths), 'file')} from disk" if paths else "")
+    label = f"Delete {_documents(len(records))}" + (f" and {counted(len(paths), 'file')} from disk" if paths else "")
     with st.container(horizontal=True):
         confirmed = st.button(label, type="primary", icon=":material/delete:")
         if st.button("Keep everything"):
@@ -93,7 +96,7 @@ def removal_report(engine: Engine) -> None:
     with st.container(border=True, gap="small"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(
-                f"{_documents(done.documents)} and {_count(done.chunks, 'chunk')} are out of {plain(done.collection)}.",
+                f"{_documents(done.documents)} and {counted(done.chunks, 'chunk')} are out of {plain(done.collection)}.",
                 width="stretch",
             )
             known = engine.library.ledger.collection(done.collection)
@@ -101,7 +104,7 @@ def removal_report(engine: Engine) -> None:
                 st.button(
                     "Rebuild",
                     icon=":material/cleaning_services:",
-                    help=f"{REMAINS} Takes as long as embedding its {known.chunks:,} chunks.",
+                    help=f"{REMAINS} Takes as long as embedding its {counted(known.chunks, 'chunk')}.",
                     on_click=rebuild,
                     args=(engine, done.collection),
                 )
@@ -139,11 +142,7 @@ def _list(lines: list[str]) -> None:
 
 
 def _documents(count: int) -> str:
-    return _count(count, "document")
-
-
-def _count(count: int, word: str) -> str:
-    return f"{count:,} {word}{'s' * (count != 1)}"
+    return counted(count, "document")
 
 
 def size(count: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -153,6 +154,22 @@ def test_ask_prints_the_answer_with_its_proof(filled: Run) -> None:
     assert second["timings"]["answer_tokens"] <= 5
 
 
+def test_ask_marks_the_sentences_for_people(filled: Run) -> None:
+    answer, *_ = filled("ask", QUESTION).out.split("\n  [1] ")
+    assert "31 months" in answer
+    assert re.search(r" \[(\d[\d, ]*|weak: \d[\d, ]*|not in the documents)\]$", answer)
+
+
+def test_a_name_that_would_steer_the_terminal_is_a_row_of_escapes(run: Run, place: Path) -> None:
+    (place / "docs" / "a\x1b[2Jb\nindexed c.txt").write_text("The lamp\x1b[2J burns whale oil.")
+    for command in (["ingest", "docs"], ["documents"], ["search", "Which oil does the lamp burn?"]):
+        out = run(*command).out
+        assert "\\x1b[2J" in out
+        assert "\x1b" not in out
+        assert not [line for line in out.split("\n") if line.startswith("indexed c.txt")]
+    assert "\x1b" not in run("documents", "show", str(place / "docs" / "a\x1b[2Jb\nindexed c.txt")).out
+
+
 def test_documents_prints_a_line_a_document(filled: Run, place: Path) -> None:
     lines = {Path(line["document"]).name: line for line in filled("documents", "--json").lines}
     assert set(lines) == {"drill ü.txt", "empty.txt"}
@@ -173,6 +190,13 @@ def test_delete_and_collections_say_what_they_did(filled: Run, place: Path) -> N
     assert (place / "docs" / "drill ü.txt").exists()
     assert filled("collections", "--delete", "two").status == 0
     assert filled("documents", "-c", "two").status == 1
+
+
+def test_one_is_said_as_one(run: Run) -> None:
+    assert re.search(r"^indexed +1 chunk  .*\n2 documents .*, 1 chunk in ", run("ingest", "docs").out, re.DOTALL | re.MULTILINE)
+    assert re.search(r"^indexed +1 chunk  ", run("documents").out, re.MULTILINE)
+    assert run("collections").out == "default  2 documents, 1 chunk\n"
+    assert "(1 chunk); the file itself stays" in run("delete", "drill ü.txt").out
 
 
 def test_attribute_judges_pairs(run: Run, place: Path) -> None:

@@ -82,6 +82,7 @@ def test_problems_stand_first_with_their_reason(page: AppTest) -> None:
     table = page.dataframe[0].value
     assert [status.split()[-1] for status in table["status"]][:2] == ["failed", "empty"]
     assert "binary data" in table["reason"][0]
+    assert "3 documents (1 without text) · 1 could not be read · 2 chunks" in shown(page)
 
 
 def test_filters_by_words_status_and_type(page: AppTest) -> None:
@@ -117,7 +118,7 @@ def test_a_ticked_document_is_shown_with_its_chunks_and_can_be_deleted(page: App
     assert "two minutes" in text
     by_label(page.button, "Delete 1 document").click().run()
     assert not page.exception
-    assert "1 chunks and vectors of 1 document" in shown(page).replace("\\", "")
+    assert "1 chunk and vectors of 1 document" in shown(page).replace("\\", "")
     by_label([b for b in page.button if b.proto.type == "primary"], "Delete 1 document").click().run()
     assert not page.exception
     assert "coffee.md" not in [record.name for record in engine.library.documents("default")]
@@ -218,6 +219,20 @@ def test_a_collection_is_renamed_copied_exported_and_imported(page: AppTest, eng
     assert {"Drinks", "Drinks too", "From a file"} <= {record.name for record in engine.library.collections()}
     assert "From a file was imported" in shown(page)
     assert len(engine.library.documents("From a file")) == len(engine.library.documents("Drinks too"))
+
+
+def test_a_collection_is_deleted_in_two_steps_and_another_one_is_shown(page: AppTest, engine: Engine) -> None:
+    engine.library.create_collection("Able")
+    engine.library.create_collection("Zoo")
+    page.run()
+    assert by_label(page.selectbox, "Collection").value == "default"
+    assert by_label(page.button, "Delete the collection").disabled
+    by_label(page.checkbox, "Yes: 3 documents and 2 chunks go").check().run()
+    by_label(page.button, "Delete the collection").click().run()
+    assert not page.exception
+    assert [record.name for record in engine.library.collections()] == ["Able", "Zoo"]
+    assert by_label(page.selectbox, "Collection").value == "Able"
+    assert by_label(page.button, "Delete the collection").disabled
 
 
 def test_one_collection_after_the_other_can_be_chosen(page: AppTest, engine: Engine) -> None:
