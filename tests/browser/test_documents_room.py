@@ -77,5 +77,5 @@ def test_files_go_in_are_filtered_read_by_pages_and_deleted(page: Page, address:
     expect(dialog.get_by_text("harbour.pdf").first).to_be_visible()
     dialog.get_by_role("button", name="Delete 1 document").click()
     expect(page.get_by_text(re.compile(r"1 document and \d+ chunks? (is|are) out of Harbour"))).to_be_visible()
-    expect(page.get_by_text("1 document · 1 chunk")).to_be_visible()
+    expect(page.get_by_text("1 document · 1 could not be read · 1 chunk")).to_be_visible()
     assert report.exists()
