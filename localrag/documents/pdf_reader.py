@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as api
@@ -63,14 +63,13 @@ def read(raw: RawDocument) -> ParsedDocument:
 
 @contextmanager
 def _opened(raw: RawDocument) -> Iterator[pdfium.PdfDocument]:
+    with suppress(pdfium.PdfiumError):
+        pdfium.PdfDocument(b"no PDF")  # for a file without pages PDFium gives the reason of the last file that failed
     try:
         document = pdfium.PdfDocument(raw.data)
     except pdfium.PdfiumError as exc:
         if exc.err_code in (api.FPDF_ERR_PASSWORD, api.FPDF_ERR_SECURITY):
             raise DocumentError(f"{raw.name} is protected by a password. Save it without one and add it again.") from exc
-        # What PDFium calls a success in the end: it read the file, and found no page.
-        if exc.err_code == api.FPDF_ERR_SUCCESS:
-            raise _damaged(raw, "it has no pages") from exc
         reason = _REASON.search(str(exc))
         raise _damaged(raw, reason[1].lower() if reason else str(exc)) from exc
     try:

@@ -269,8 +269,10 @@ def test_a_password_is_asked_for_only_when_one_is_needed() -> None:
         read(write_pdf([page("closed")], password="secret"))
 
 
-def test_a_file_without_pages_is_said_to_have_none() -> None:
-    with pytest.raises(DocumentError, match=r"^report\.pdf is a damaged PDF \(it has no pages\)\."):
+def test_a_file_without_pages_is_called_damaged_whatever_failed_before_it() -> None:
+    with pytest.raises(DocumentError, match="protected by a password"):
+        read(write_pdf([page("closed")], password="secret"))
+    with pytest.raises(DocumentError, match=r"^report\.pdf is a damaged PDF \(data format error\)\."):
         read(write_pdf([]))
 
 
