@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from localrag.documents.backlog import BacklogJob
 from localrag.documents.ingest import Control, IngestEvent, Ingestion
@@ -20,9 +19,6 @@ from localrag.retrieval.search import Searched, search
 from localrag.settings import RetrievalSettings
 from localrag.stores import Stores
 from localrag.types import DocumentRecord, SearchResult
-
-if TYPE_CHECKING:  # chromadb takes a second to import
-    pass
 
 MAX_NAME_CHARS = 80
 

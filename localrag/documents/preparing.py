@@ -146,16 +146,13 @@ class Preparer:
             yield Work(source, end, started, closes=True)
             return
         known = self._members.pop(source.identity, [])  # it was an archive before
-        for record in known:
-            self._leads(record.document_id, "")
-            yield Work(source, record, started, gone=True)
+        yield from (self._let_go(source, record, started) for record in known)
         yield self._work(source, opened, started)
 
     def _archive(self, source: Source, members: list[str], stamp: str) -> Iterator[Work]:
         depth = len(source.member)
         if not source.member and source.identity in self._sources:  # it was a document before
-            self._leads(self._sources[source.identity].document_id, "")
-            yield Work(source, self._sources[source.identity], time.perf_counter(), gone=True)
+            yield self._let_go(source, self._sources[source.identity], time.perf_counter())
         if not members:
             raise DocumentError(f"{source.title} is an archive without files. Add the files themselves.")
         for member in members:
@@ -235,6 +232,10 @@ class Preparer:
         if self._leading[before] <= 0:
             self._makings.pop(before, None)
 
+    def _let_go(self, source: Source, record: SourceRecord, started: float) -> Work:
+        self._leads(record.document_id, "")
+        return Work(source, record, started, gone=True)
+
     def _failed(self, source: Source, stamp: str, started: float, exc: LocalRagError) -> Work:
         self._seen.add(source.identity)
         before = self._sources.get(source.identity)
@@ -249,8 +250,7 @@ class Preparer:
         """What an archive held before and no longer does."""
         for record in self._members.pop(source.identity, []):
             if record.source not in self._seen:
-                self._leads(record.document_id, "")
-                yield Work(source, record, time.perf_counter(), gone=True)
+                yield self._let_go(source, record, time.perf_counter())
 
     def close(self) -> None:
         """End the reading process."""

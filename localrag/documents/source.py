@@ -57,7 +57,7 @@ def sources_at(place: str, include: Sequence[str] = (), exclude: Sequence[str] =
         return [Source(place, address=place)]
     path = Path(os.path.expanduser(place))
     if os.path.isdir(path):  # unlike Path.is_dir(), says no to a name no file can have
-        found = [Source(file.name, path=Path(os.path.abspath(file))) for file in find_files(path, include, exclude)]
+        found = [Source(file.name, path=file) for file in find_files(path, include, exclude)]
         if not found:
             such = " that the patterns let in" if include or exclude else ""
             raise DocumentError(f"The folder {place} holds no files{such}. Choose another one.")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from localrag.documents.sentences import split_sentences
 from localrag.documents.words import terms
 from localrag.embeddings.base import EmbeddingModel, Spans, Vectors
@@ -38,10 +36,10 @@ class Focus:
             return passage
         texts = [passage.text[slice(*spans[at])] for at in wanted]
         vectors = known[1][wanted] if known else self.model.embed_sentences(texts)
-        cosines = {str(at): float(cosine) for at, cosine in zip(wanted, vectors @ self.question, strict=True)}
-        words = {str(at): self._weight(text, language) for at, text in zip(wanted, texts, strict=True)}
+        cosines = {at: float(cosine) for at, cosine in zip(wanted, vectors @ self.question, strict=True)}
+        words = {at: self._weight(text, language) for at, text in zip(wanted, texts, strict=True)}
         scores = fuse(cosines, words, self.vector_weight)
-        start, end = spans[wanted[int(np.argmax([scores[str(at)] for at in wanted]))]]
+        start, end = spans[max(wanted, key=scores.__getitem__)]
         return replace(passage, focus=(passage.start + start, passage.start + end))
 
     def _weight(self, text: str, language: str) -> float:

@@ -8,11 +8,14 @@ every chunk, and the other one decides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
 
 
-def fuse(cosines: Mapping[str, float], words: Mapping[str, float], vector_weight: float) -> dict[str, float]:
-    """A score from 0 to 1 for every chunk of `cosines`, of its cosine similarity and its BM25 score.
+def fuse(cosines: Mapping[Key, float], words: Mapping[Key, float], vector_weight: float) -> dict[Key, float]:
+    """A score from 0 to 1 for every key (a chunk, a sentence) of `cosines`, of its cosine similarity and its BM25 score.
 
     With a weight of 1 it is the cosine similarity itself.
     """
@@ -20,8 +23,8 @@ def fuse(cosines: Mapping[str, float], words: Mapping[str, float], vector_weight
         return dict(cosines)
     best_cosine, best_words = max(cosines.values(), default=0.0), max(words.values(), default=0.0)
     return {
-        chunk_id: vector_weight * _share(cosine, best_cosine) + (1 - vector_weight) * _share(words[chunk_id], best_words)
-        for chunk_id, cosine in cosines.items()
+        key: vector_weight * _share(cosine, best_cosine) + (1 - vector_weight) * _share(words[key], best_words)
+        for key, cosine in cosines.items()
     }
 
 

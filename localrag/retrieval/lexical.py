@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 
-from localrag.documents.database import MAX_VARIABLES, Database
+from localrag.documents.database import Database
 from localrag.documents.words import terms
 
 LANGUAGES = 4
@@ -31,8 +31,9 @@ def weighed_terms(db: Database, collection_id: str, question: str) -> dict[str, 
         (collection_id, LANGUAGES),
     )
     asked = list(dict.fromkeys(term for row in rows for term in terms(question, row["language"])))
-    counts = _counts(db, asked)
-    whole = db.rows("SELECT count(*) AS n FROM chunks")[0]["n"]
+    found = db.rows_of(asked, "SELECT term, doc FROM vocabulary WHERE term IN ({ids})")
+    counts = {row["term"]: row["doc"] for row in found}
+    whole = db.rows("SELECT coalesce(sum(chunks), 0) AS n FROM documents")[0]["n"]  # of far fewer rows than the chunks are
     wanted = sorted((term for term in counts if counts[term] <= whole / 2), key=lambda term: counts[term])
     weights: dict[str, float] = {}
     left = MOST_MATCHES
@@ -42,15 +43,6 @@ def weighed_terms(db: Database, collection_id: str, question: str) -> dict[str, 
             break
         weights[term] = math.log((whole - counts[term] + 0.5) / (counts[term] + 0.5))
     return weights
-
-
-def _counts(db: Database, found: Sequence[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for at in range(0, len(found), MAX_VARIABLES):
-        part = found[at : at + MAX_VARIABLES]
-        rows = db.rows(f"SELECT term, doc FROM vocabulary WHERE term IN ({','.join('?' * len(part))})", part)
-        counts |= {row["term"]: row["doc"] for row in rows}
-    return counts
 
 
 def best(db: Database, collection_id: str, wanted: Collection[str], limit: int) -> dict[str, float]:

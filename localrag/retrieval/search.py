@@ -107,9 +107,10 @@ def _candidates(searched: Searched, vector: Vectors, terms: Mapping[str, float],
         before = ledger.changes()
         by_words = lexical.best(ledger.db, collection.id, terms, least)
         try:
-            by_meaning = dict(searched.index().nearest(collection.index_name, searched.model, vector, count))
+            index = searched.index()
+            by_meaning = dict(index.nearest(collection.index_name, searched.model, vector, count))
             others = [chunk_id for chunk_id in by_words if chunk_id not in by_meaning]
-            stored = searched.index().vectors(collection.index_name, others)
+            stored = index.vectors(collection.index_name, others)
         except StoreError:
             if ledger.changes() == before or time.monotonic() > until:
                 raise

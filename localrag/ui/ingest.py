@@ -15,6 +15,7 @@ from localrag.engine import Engine
 from localrag.ui import state
 from localrag.ui.markup import plain
 from localrag.ui.outcomes import counts_line, has_news, outcome, troubles
+from localrag.wording import counted
 
 POLL_S = 0.4
 LOOK_S = 2.0
@@ -159,11 +160,7 @@ def waiting(view: IngestView) -> str:
     name = plain(view.collection)
     if view.what in DOING:
         return DOING[view.what].format(name)
-    return f"Syncing a folder with {name}" if view.what == "sync" else f"{_documents(view.total)} for {name}"
-
-
-def _documents(count: int) -> str:
-    return f"{count:,} document{'s' * (count != 1)}"
+    return f"Syncing a folder with {name}" if view.what == "sync" else f"{counted(view.total, 'document')} for {name}"
 
 
 def duration(seconds: float) -> str:
