@@ -160,9 +160,8 @@ def test_a_server_that_is_stopped_and_started_again_meanwhile_misses_nothing(
             if event.status is not None:
                 events.append(event)
                 if len(events) in (2, 5, 8):
-                    server.stop(kill)
+                    server.away(1.0, kill)
                     stops += 1
-                    threading.Timer(1.0, server.start).start()
         assert stops == 3
         assert [event.status for event in events] == ["indexed"] * 12
         assert exact(library)

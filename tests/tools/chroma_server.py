@@ -29,6 +29,7 @@ class ChromaServer:
     def __init__(self, folder: Path) -> None:
         self._folder, self.port = folder, free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._restart: threading.Thread | None = None
 
     @property
     def url(self) -> str:
@@ -53,8 +54,22 @@ class ChromaServer:
                 connection.close()
         raise RuntimeError(f"no Chroma server answered on port {self.port}")
 
+    def away(self, seconds: float, kill: bool = False) -> None:
+        """End it and start it again that much later; never two servers, however soon it is asked for again."""
+
+        def start_later() -> None:
+            time.sleep(seconds)
+            self.start()
+
+        self.stop(kill)
+        self._restart = threading.Thread(target=start_later)
+        self._restart.start()
+
     def stop(self, kill: bool = False) -> None:
-        """End it, as an administrator does or as a crash does."""
+        """End it, as an administrator does or as a crash does; one that is about to start again is waited for."""
+        if self._restart is not None:
+            self._restart.join()
+            self._restart = None
         if self._process is not None:
             self._process.kill() if kill else self._process.terminate()
             self._process.wait()
