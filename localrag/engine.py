@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -26,7 +26,7 @@ from localrag.models.catalogue import ModelEntry, list_models
 from localrag.models.starter import starter_chat
 from localrag.prompts.hub import prompt
 from localrag.settings import FIELD_GROUP, ModelSettings, Settings, save_applied
-from localrag.types import Conversation, Evidence, Timings, Turn
+from localrag.types import EVERYWHERE, Conversation, Evidence, SearchFilter, Timings, Turn
 from localrag.watching import FolderWatcher
 
 FINISHED_KEPT = 100
@@ -148,6 +148,7 @@ class Engine:
         question: str,
         evidence: Sequence[Evidence] | None = None,
         overrides: dict[str, Any] | None = None,
+        filters: SearchFilter = EVERYWHERE,
     ) -> AnswerJob:
         """Find the evidence now, on this thread, and queue the answer; returns as soon as the evidence is there.
 
@@ -166,7 +167,10 @@ class Engine:
         wanted = standalone(question, conversation.turns)
         found = tuple(evidence or ())
         if conversation.collection and evidence is None:
-            found = self.library.search(conversation.collection, wanted, retrieval=settings.retrieval).evidence
+            count = self._token_counter()
+            found = self.library.search(
+                conversation.collection, wanted, retrieval=settings.retrieval, filters=filters, count_tokens=count
+            ).evidence
         searched = time.perf_counter() - started
         turn = Turn(uuid.uuid4().hex, question, "", found, timings=Timings(search_s=searched), asked=now())
         hub = None if settings.answer.prompt == "chat" else prompt(settings.answer.prompt, settings.data_dir / "prompts")
@@ -186,6 +190,11 @@ class Engine:
             self._forget_old()
         self._worker.submit(lambda model: self._answer(job, answering, model))
         return job
+
+    def _token_counter(self) -> Callable[[str], int] | None:
+        """Counts tokens as the loaded model does; None when none is loaded."""
+        count = self._worker.count_tokens
+        return (lambda text: count(text) or 0) if count("") is not None else None
 
     def _answer(self, job: AnswerJob, answering: Answering, model: LoadedModel | None) -> None:
         with self._lock:

@@ -37,6 +37,7 @@ class ModelWorker:
         self.state = ModelState()
         self._model: LoadedModel | None = None
         self._loaded: ModelSettings | None = None
+        self._in_use = threading.Lock()
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
         self._thread.start()
@@ -48,6 +49,11 @@ class ModelWorker:
     def load(self, settings: ModelSettings, then: Callable[[LocalRagError | None], None] = lambda _error: None) -> None:
         """Queue a change of model; `then` is called on the worker thread with the error, or None when it is in use."""
         self.submit(lambda _model: then(self._swap(settings)))
+
+    def count_tokens(self, text: str) -> int | None:
+        """How many tokens a text is for the model, from any thread; None when none is loaded."""
+        with self._in_use:  # a tokenizer only reads the vocabulary, but the model must not be freed meanwhile
+            return None if self._model is None else len(self._model.tokenize(text))
 
     def cancel(self) -> None:
         """Stop the answer being generated, if there is one."""
@@ -97,6 +103,7 @@ class ModelWorker:
         return None
 
     def _release(self) -> None:
-        if self._model is not None:
-            self._model.close()
-            self._model = self._loaded = None
+        with self._in_use:
+            model, self._model, self._loaded = self._model, None, None
+        if model is not None:
+            model.close()

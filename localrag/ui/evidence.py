@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from localrag.engine import Engine
 from localrag.types import Evidence, Turn
 from localrag.ui.markup import plain
 from localrag.ui.prose import FIGURES, circled, passage
+from localrag.wording import counted
 
 AROUND_CHARS = 1_500
 PREVIEW = 2
@@ -18,16 +21,23 @@ def evidence_card(engine: Engine, turn: Turn) -> None:
     if not turn.evidence:
         return
     tokens = turn.plan.count("evidence") if turn.plan else 0
-    counted = f"{tokens:,} tokens · " if tokens else ""
-    count = len(turn.evidence)
+    tokens_text = f"{tokens:,} tokens · " if tokens else ""
+    given = [(number, evidence) for number, evidence in enumerate(turn.evidence) if evidence.given]
+    aside = [(number, evidence) for number, evidence in enumerate(turn.evidence) if not evidence.given]
     with st.container(border=True, gap="small"):
-        st.caption(f"Evidence · {count} passage{'s' * (count > 1)} · {counted}{turn.timings.search_s * 1000:.0f} ms")
-        for number, evidence in enumerate(turn.evidence[:PREVIEW]):
-            _passage(engine, turn, number, evidence)
-        if count > PREVIEW:
-            with st.expander(f"{count - PREVIEW} more passage{'s' * (count - PREVIEW > 1)}", type="compact"):
-                for number, evidence in enumerate(turn.evidence[PREVIEW:], PREVIEW):
-                    _passage(engine, turn, number, evidence)
+        st.caption(f"Evidence · {counted(len(given), 'passage')} · {tokens_text}{turn.timings.search_s * 1000:.0f} ms")
+        _passages(engine, turn, given[:PREVIEW])
+        if given[PREVIEW:]:
+            with st.expander(f"{counted(len(given) - PREVIEW, 'more passage')}", type="compact"):
+                _passages(engine, turn, given[PREVIEW:])
+        if aside:
+            with st.expander(f"{counted(len(aside), 'passage')} that fit less well, for you alone", type="compact"):
+                _passages(engine, turn, aside)
+
+
+def _passages(engine: Engine, turn: Turn, numbered: Sequence[tuple[int, Evidence]]) -> None:
+    for number, evidence in numbered:
+        _passage(engine, turn, number, evidence)
 
 
 def _passage(engine: Engine, turn: Turn, number: int, evidence: Evidence) -> None:
