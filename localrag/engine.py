@@ -165,14 +165,25 @@ class Engine:
         conversation = self.store.get(conversation_id)
         settings = self.settings.with_values(overrides or {}, "this question")
         wanted = standalone(question, conversation.turns)
-        found = tuple(evidence or ())
+        found, confidence = tuple(evidence or ()), None
         if conversation.collection and evidence is None:
             count = self._token_counter()
-            found = self.library.search(
+            result = self.library.search(
                 conversation.collection, wanted, retrieval=settings.retrieval, filters=filters, count_tokens=count
-            ).evidence
+            )
+            found, confidence = result.evidence, result.confidence
         searched = time.perf_counter() - started
-        turn = Turn(uuid.uuid4().hex, question, "", found, timings=Timings(search_s=searched), asked=now())
+        refused = settings.retrieval.refuse and confidence is not None and confidence < settings.retrieval.least_confidence
+        turn = Turn(
+            uuid.uuid4().hex,
+            question,
+            "",
+            found,
+            timings=Timings(search_s=searched),
+            asked=now(),
+            confidence=confidence,
+            refused=refused,
+        )
         hub = None if settings.answer.prompt == "chat" else prompt(settings.answer.prompt, settings.data_dir / "prompts")
         embeddings = self.library.embeddings() if conversation.collection else None
         answering = Answering(self.store, settings.answer, tuple(conversation.turns), embeddings, hub)
@@ -188,6 +199,9 @@ class Engine:
             self._answers.pop(conversation_id, None)
             self._answers[conversation_id] = job
             self._forget_old()
+            if refused:
+                job.update("done")
+                return job
         self._worker.submit(lambda model: self._answer(job, answering, model))
         return job
 

@@ -231,7 +231,11 @@ class AnswerSentence:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One question and its answer with the full trace. Token ids are valid for the model named by `model_id` only."""
+    """One question and its answer with the full trace. Token ids are valid for the model named by `model_id` only.
+
+    `confidence` is the search's, None without documents. A `refused` question was not answered: the collection most likely
+    holds no answer.
+    """
 
     id: str
     question: str
@@ -245,6 +249,8 @@ class Turn:
     answer_tokens: tuple[int, ...] = ()
     error: str = ""
     asked: str = ""
+    confidence: float | None = None
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
