@@ -77,10 +77,12 @@ def merged(questions: Iterable[Question], where: str) -> tuple[Question, ...]:
                 f"Line {question.line} of {where} says again whether “{question.text:.60}” can be answered (first in line"
                 f" {first.line}). Keep one of the two lines."
             )
-        new = tuple(one for one in question.expected if replace(one, line=0) not in [replace(e, line=0) for e in first.expected])
+        new = tuple(
+            one for one in question.expected if replace(one, line=0) not in [replace(e, line=0) for e in first.expected]
+        )
         found[question.text] = replace(first, expected=first.expected + new)
     if not found:
-        raise QuestionSetError(f"{where} holds no question. Write one a line, as {{“question”: …, “document”: …}} or as CSV.")
+        raise QuestionSetError(f"{where} holds no question. Write one a line, with the document or text that answers it.")
     return tuple(found.values())
 
 
