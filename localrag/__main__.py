@@ -137,6 +137,7 @@ def _question_commands(add: Add, inside: argparse.ArgumentParser) -> None:
         "questions", nargs="?", type=Path, metavar="QUESTIONS.jsonl|csv", help="each with the document or text expected"
     )
     set_of.add_argument("--make", type=_positive, metavar="N", help="make N questions from the collection's own sentences")
+    evaluate.add_argument("--by-model", action="store_true", help="with --make: the chat model writes the questions")
     found = evaluate.add_mutually_exclusive_group()
     found.add_argument("-k", type=_positive, metavar="N", help="the N best passages; default: what Chat uses")
     found.add_argument("--budget-chars", type=_positive, metavar="N", help="passages that fit N characters")
@@ -175,6 +176,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             root.error("--as goes with --import")
         if (args.no_vectors or args.with_paths) and args.export is None:
             root.error("--no-vectors and --with-paths go with --export")
+    if args.command == "evaluate" and args.by_model and args.make is None:
+        root.error("--by-model goes with --make")
     for name in ("question", "collection", "conversation", "delete", "as_name"):
         if isinstance(given := getattr(args, name, None), str):
             setattr(args, name, printable(given))  # the terminal may send any bytes

@@ -1,7 +1,8 @@
 """Questions made from the sentences of the documents themselves, without a model: the same ones for the same seed.
 
-A sentence's rarest words but the very rarest make a question of keywords; the sentence is what a search should find. They
-share their words with the answer, so they are easier than what people ask: good to compare settings, not to promise anything.
+The rarest of a sentence's words that other sentences have too, all but the very rarest, make a question of keywords; the
+sentence is what a search should find. They share their words with the answer, so they are easier than what people ask: good to
+compare settings, not to promise anything.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from localrag.types import DocumentRecord
 
 SHORTEST, LONGEST = 40, 300
 """Characters of a sentence that says enough; where words are not set apart a sign counts twice."""
-KEYWORDS, PAIRS = 4, 6
+KEYWORDS, PAIRS = 3, 5
 """Words of a question; pairs of characters where words are not set apart."""
 COMMON_SHARE = 0.05
 """A term in more sentences than this tells none of them from the others."""
@@ -34,6 +35,7 @@ WINDOW_CHARS = 200_000
 ENOUGH_CHARS = 2_000_000
 PASSAGE_CHARS = 400
 _WORD = re.compile(rf"[{UNSPACED}]+|(?:(?![{UNSPACED}])[^\W_])+(?:['’-](?:(?![{UNSPACED}])[^\W_])+)*")
+_KOREAN_WORD = re.compile("[\u1100-\u11ff\uac00-\ud7af]{2,8}")  # it is spaced, though searched by pairs
 _UNSPACED = re.compile(f"[{UNSPACED}]")
 _ENDS = tuple(".!…。！।॥۔።។")
 
@@ -145,7 +147,9 @@ def _passage_end(text: str, spans: Sequence[tuple[int, int]], number: int) -> in
 def _terms(sentence: str, offset: int, language: str) -> Iterator[_Term]:
     for word in _WORD.finditer(sentence):
         start, piece = offset + word.start(), word[0]
-        if _UNSPACED.match(piece):
+        if _KOREAN_WORD.fullmatch(piece):
+            yield _Term(start, start + len(piece), piece)
+        elif _UNSPACED.match(piece):
             yield from (_Term(start + at, start + at + 2, piece[at : at + 2]) for at in range(len(piece) - 1))
         elif len(piece) > 1 and not piece.isdigit():
             yield _Term(start, start + len(piece), " ".join(terms(piece, language)))
@@ -165,7 +169,10 @@ def _best(
     prose = [one for one in sentences if one.text.rstrip("\"'”’»)]*_`」』）").endswith(_ENDS)]
     for one in prose or sentences:
         rare = {term.term: term for term in one.terms if known[term.term] <= most}
-        rarest = sorted(rare.values(), key=lambda term: (known[term.term], term.start - term.end, term.start))
+        # What stands in no other sentence finds its own by itself: it makes a question only where there is nothing else.
+        rarest = sorted(
+            rare.values(), key=lambda term: (known[term.term] < 2, known[term.term], term.start - term.end, term.start)
+        )
         keywords = _keywords(one, rarest)
         if keywords and same[_folded(one.text)] == 1:
             score = sum(math.log(total / known[term.term]) for term in rarest) / len(rarest)
@@ -182,7 +189,8 @@ def _keywords(sentence: _Sentence, rarest: Sequence[_Term]) -> str:
         return ""
     asked = rarest[0]
     others = [term for term in rarest[1:] if term.end <= asked.start or asked.end <= term.start]
-    wanted = PAIRS if _UNSPACED.match(sentence.text[asked.start - sentence.start]) else KEYWORDS
+    is_pair = _UNSPACED.match(sentence.text, asked.start - sentence.start) and asked.end - asked.start == 2
+    wanted = PAIRS if is_pair else KEYWORDS
     if len(others) < wanted:
         return ""
     spans: list[tuple[int, int]] = []

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+from localrag.documents.sentences import split_sentences
 from localrag.documents.words import terms
 from localrag.errors import QuestionSetError
 from localrag.evaluation.gold import TextOf
 from localrag.evaluation.made_questions import choose_sentences
 from localrag.evaluation.question_sets import Expected, Question, QuestionSet
+from localrag.llms.base import LoadedModel
 from localrag.types import DocumentRecord
 
 PROMPT = (
@@ -20,14 +22,16 @@ PROMPT = (
 )
 SPARE = 3
 """Passages for each question wanted: small models miss often."""
+ANSWER_TOKENS = 80
 LONGEST = 250
 FEWEST_TERMS = 3
 COPIED_SHARE = 0.7
 """A question with this share of its words in a row in the passage is a copy with a question mark."""
 _MARKS = ("?", "？", "؟", "፧", "՞")
-_START = re.compile(r"^[\s\-*#>\"'“‘«]*(?:\d+[.)]\s+)?(?:\**\w+\**\s*[:：]\s*)?[\"'“‘«*]*")
+_START = re.compile(r"^[\s\-*#>\"'“‘«]*(?:\d+[.)]\s+)?(?:[^?:：]{1,40}[:：]\**\s+)?[\"'“‘«*]*")
 _POINTS_AT_IT = re.compile(
-    r"\b(?:passage|the (?:given |above )?text|the (?:above|following)|this (?:text|paragraph|document))\b", re.I
+    r"\b(?:passage|the (?:given |above )?text|the (?:above|following)|this (?:text|paragraph|document|question)|next question)\b",
+    re.I,
 )
 Ask = Callable[[str], str]
 """A prompt in, what a chat model answers out."""
@@ -41,6 +45,11 @@ class Writing:
     total: int
     thrown_away: int
     questions: QuestionSet | None = None
+
+
+def asking(model: LoadedModel) -> Ask:
+    """A loaded model as something to ask, greedy; only on the model's thread."""
+    return lambda prompt: model.llm.invoke(prompt, max_tokens=ANSWER_TOKENS, temperature=0.0).text
 
 
 def write_questions(
@@ -77,6 +86,7 @@ def question_in(answer: str, passage: str, language: str = "") -> str:
     """The question in a model's answer; empty when it is none, copies the passage, or cannot be understood without it."""
     lines = [line.strip().rstrip("\"'”’»*_ ") for line in answer.splitlines()]
     line = next((line for line in lines if line.endswith(_MARKS)), "")
+    line = line[split_sentences(line)[-1][0] :] if line else ""  # "What is the question? Which oil …?" asks the last
     question = " ".join(_START.sub("", line, count=1).split())
     words = terms(question, language)
     if len(question) > LONGEST or len(words) < FEWEST_TERMS or _POINTS_AT_IT.search(question):
