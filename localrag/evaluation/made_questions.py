@@ -22,6 +22,7 @@ from localrag.errors import QuestionSetError
 from localrag.evaluation.gold import TextOf
 from localrag.evaluation.question_sets import Expected, Question, QuestionSet
 from localrag.types import DocumentRecord
+from localrag.wording import counted
 
 SHORTEST, LONGEST = 40, 300
 """Characters of a sentence that says enough; where words are not set apart a sign counts twice."""
@@ -106,8 +107,8 @@ def choose_sentences(documents: Sequence[DocumentRecord], text_of: TextOf, count
                 found.setdefault(one.keywords, one)
     if not found:
         raise QuestionSetError(
-            f"No question can be made from {len(order)} documents with text: none has a sentence of {SHORTEST} to {LONGEST}"
-            " characters with rare words. Add documents with running text, or write questions yourself."
+            f"No question can be made from {counted(len(order), 'document')} with text: there is no sentence of {SHORTEST} to"
+            f" {LONGEST} characters with rare words. Add documents with running text, or write questions yourself."
         )
     return list(found.values())
 
@@ -164,7 +165,7 @@ def _best(
     chance: random.Random,
 ) -> list[Chosen]:
     """The more informative half of a document's sentences, in any order: prose where there is some."""
-    most = max(1.0, COMMON_SHARE * total)
+    most = max(2.0, COMMON_SHARE * total)
     scored: list[tuple[float, Chosen]] = []
     prose = [one for one in sentences if one.text.rstrip("\"'”’»)]*_`」』）").endswith(_ENDS)]
     for one in prose or sentences:

@@ -30,8 +30,8 @@ COPIED_SHARE = 0.7
 _MARKS = ("?", "？", "؟", "፧", "՞")
 _START = re.compile(r"^[\s\-*#>\"'“‘«]*(?:\d+[.)]\s+)?(?:[^?:：]{1,40}[:：]\**\s+)?[\"'“‘«*]*")
 _POINTS_AT_IT = re.compile(
-    r"\b(?:passage|the (?:given |above )?text|the (?:above|following)|this (?:text|paragraph|document|question)|next question)\b",
-    re.I,
+    r"\b(?:passage|the (?:given )?text|the (?:above|following)|this (?:text|paragraph|document)|(?:this|next) question)\b",
+    re.IGNORECASE,
 )
 Ask = Callable[[str], str]
 """A prompt in, what a chat model answers out."""

@@ -57,6 +57,7 @@ def _json_lines(text: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
             continue
         try:
             value = json.loads(line)
+            json.dumps(value, ensure_ascii=False).encode()  # "\\ud800" is half a character: it could not be searched for
         except (ValueError, RecursionError) as exc:
             raise QuestionSetError(f"Line {number} of {name} is no JSON object ({exc}). Correct it and try again.") from exc
         if not isinstance(value, dict):
