@@ -142,7 +142,12 @@ def _question_commands(add: Add, inside: argparse.ArgumentParser) -> None:
     found.add_argument("-k", type=_positive, metavar="N", help="the N best passages; default: what Chat uses")
     found.add_argument("--budget-chars", type=_positive, metavar="N", help="passages that fit N characters")
     evaluate.add_argument(
-        "--seed", dest="choice", type=int, default=0, metavar="S", help="of the questions made and of the intervals, default 0"
+        "--seed",
+        dest="choice",
+        type=_seed,
+        default=0,
+        metavar="S",
+        help="of the questions made and of the intervals, default 0",
     )
     evaluate.add_argument("--save", type=Path, metavar="FILE", help="write the questions as JSONL, to be edited and used again")
     evaluate.add_argument("--details", action="store_true", help="with --json: every question with what was found")
@@ -204,6 +209,10 @@ def _positive(text: str) -> int:
     if not 1 <= value <= MOST:
         raise argparse.ArgumentTypeError(f"{text} is not from 1 to {MOST:,}")
     return value
+
+
+def _seed(text: str) -> int:
+    return 0 if text.strip() == "0" else _positive(text)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ METRICS = {
     "characters": "characters of evidence",
     "tokens": "tokens of evidence",
 }
-SHOWN_MISSES = 5
+SHOWN_MISSES, SHOWN_CHARS = 5, 120
 
 
 def report_table(report: Report) -> list[str]:
@@ -48,7 +48,7 @@ def report_table(report: Report) -> list[str]:
     missed = [row.gold.question.text for row in report.rows if row.missed]
     if missed:
         lines.append(f"Nothing of the answer was found for {counted(len(missed), 'question')}:")
-        lines += [f"  {text}" for text in missed[:SHOWN_MISSES]]
+        lines += [f"  {text:.{SHOWN_CHARS}}" for text in missed[:SHOWN_MISSES]]
         lines += [f"  … and {len(missed) - SHOWN_MISSES} more (--json --details)"] if len(missed) > SHOWN_MISSES else []
     return lines
 
