@@ -35,7 +35,12 @@ WINDOW_CHARS = 200_000
 """Read of one document, somewhere in it: enough sentences to choose from."""
 ENOUGH_CHARS = 2_000_000
 PASSAGE_CHARS = 400
-_WORD = re.compile(rf"[{UNSPACED}]+|(?:(?![{UNSPACED}])[^\W_])+(?:['’-](?:(?![{UNSPACED}])[^\W_])+)*")
+_MARKS = (
+    "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0963\u0966-\u0dff"  # no letters to `re`
+)
+_LETTERS = rf"(?:(?![{UNSPACED}])[^\W_]|[{_MARKS}])+"
+_WORD = re.compile(rf"[{UNSPACED}]+|{_LETTERS}(?:['’-]{_LETTERS})*")
+_LETTER = re.compile(rf"[^\W\d_]|[{_MARKS}{UNSPACED}]")
 _KOREAN_WORD = re.compile("[\u1100-\u11ff\uac00-\ud7af]{2,8}")  # it is spaced, though searched by pairs
 _UNSPACED = re.compile(f"[{UNSPACED}]")
 _ENDS = tuple(".!…。！।॥۔።។")
@@ -125,7 +130,7 @@ def _sentences(text: str, language: str, chance: random.Random) -> Iterator[_Sen
     for number, (start, end) in enumerate(spans):
         sentence = text[start:end]
         length = len(sentence) + len(_UNSPACED.findall(sentence))
-        letters = sum(map(str.isalpha, sentence)) / max(1, sum(not sign.isspace() for sign in sentence))
+        letters = len(_LETTER.findall(sentence)) / max(1, sum(not sign.isspace() for sign in sentence))
         if (
             SHORTEST <= length <= LONGEST
             and letters >= LETTER_SHARE
