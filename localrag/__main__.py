@@ -80,8 +80,14 @@ def _app_commands(add: Add) -> None:
 
     bench = add("bench", "bench:bench", "measure LocalRAG beside LangChain's notebook, in one run")
     bench.add_argument(
-        "what", nargs="?", choices=["all", "ingest"], default="all", help="`ingest`: documents in, and no answers"
+        "what",
+        nargs="?",
+        choices=["all", "ingest", "search"],
+        default="all",
+        help="`ingest`: documents in, and no answers; `search`: how searches slow down as a collection grows",
     )
+    bench.add_argument("--chunks", type=_positive, default=100_000, metavar="N", help="with `search`: grow to N passages")
+    bench.add_argument("--plot", type=Path, metavar="FILE.svg", help="with `search`: draw the growth")
     bench.add_argument("--document", type=Path, metavar="PATH", help="an HTML post; default: the user guide")
     bench.add_argument("--questions", type=Path, metavar="FILE", help='JSONL with {"question": ...}')
     bench.add_argument("--runs", type=_positive, default=3, metavar="N", help="runs of each measurement, default 3")
@@ -156,7 +162,8 @@ def _question_commands(add: Add, inside: argparse.ArgumentParser) -> None:
     evaluate.add_argument("--by-model", action="store_true", help="with --make: the chat model writes the questions")
     found = evaluate.add_mutually_exclusive_group()
     found.add_argument("-k", type=_positive, metavar="N", help="the N best passages; default: what Chat uses")
-    found.add_argument("--budget-chars", type=_positive, metavar="N", help="passages that fit N characters")
+    found.add_argument("--budget-chars", type=_positive, metavar="N", help="sentences that fit N characters")
+    found.add_argument("--given", action="store_true", help="of what Chat uses only what the model reads")
     evaluate.add_argument(
         "--seed",
         dest="choice",
