@@ -28,6 +28,8 @@ from localrag.types import EVERYWHERE
 
 SLOPE, OFFSET = 3.7, -0.4
 """Of the logistic curve; fitted on five public sets, see docs/retrieval.md."""
+NARROWEST = 0.05
+"""A collection of nearly the same texts leaves little room above what means nothing; less than this would be noise."""
 BEST = 3
 """The best of so many passages counts."""
 MADE_UP = 48
@@ -40,8 +42,13 @@ SURROUNDINGS = 5
 
 def confidence(fit: Fit, nothing: Fit = TYPICAL) -> float:
     """The probability (0 to 1) that there is an answer; `nothing` is the fit of questions without one."""
-    lifts = (fit.words - nothing.words) / (1 - nothing.words), (fit.cosine - nothing.cosine) / (1 - nothing.cosine)
-    return 1 / (1 + math.exp(-(SLOPE * max(lifts) + OFFSET)))
+    lift = max(_lift(fit.words, nothing.words), _lift(fit.cosine, nothing.cosine))
+    return 1 / (1 + math.exp(-(SLOPE * lift + OFFSET)))
+
+
+def _lift(value: float, nothing: float) -> float:
+    """How far above what means nothing, as a share of what is left up to 1; no lower than -1."""
+    return max(-1.0, (value - nothing) / max(1 - nothing, NARROWEST))
 
 
 def fit_of(question: str, found: Sequence[Found], searched: Searched) -> Fit:
