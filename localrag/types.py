@@ -106,7 +106,8 @@ class Evidence:
     """A span of a document given to the model: `text == document_text[start:end]`. Higher scores are better.
 
     `focus` is the range of its answering sentence, as offsets in the document's text, where it was looked for.
-    `channels` are those that found it by themselves: "meaning" (vectors), "words" (BM25).
+    `channels` are those that found it by themselves: "meaning" (vectors), "words" (BM25). What was not searched for says
+    why it is here: "whole" (a document that was picked), "part" (of one that was summarised).
     """
 
     document_id: str
@@ -201,7 +202,10 @@ class AnswerSentence:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One question and its answer with the full trace. Token ids are valid for the model named by `model_id` only."""
+    """One question and its answer with the full trace. Token ids are valid for the model named by `model_id` only.
+
+    `note` is a sentence about how the answer came about, where there is something to know.
+    """
 
     id: str
     question: str
@@ -215,6 +219,7 @@ class Turn:
     answer_tokens: tuple[int, ...] = ()
     error: str = ""
     asked: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,28 @@ State = Literal["queued", "reading", "answering", "done", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a summary is: at part `part` (from 1) of `parts`, with `characters` of the document's `size` behind it.
+
+    `merging`: the parts are summaries already, and are being merged. `kept` parts were there from an earlier attempt.
+    """
+
+    part: int
+    parts: int
+    characters: int
+    size: int
+    merging: bool = False
+    kept: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerView:
     """What a page draws of a job: its turn so far. `ahead` answers come before it while it is queued."""
 
     state: State
     turn: Turn
     ahead: int = 0
+    progress: Progress | None = None
 
     @property
     def finished(self) -> bool:
@@ -32,6 +48,9 @@ class AnswerJob:
         """`started` is the perf_counter time the question was asked."""
         self.conversation_id = conversation_id
         self.started = started
+        self.progress: Progress | None = None
+        self.stopping = False
+        """Set once it is to be stopped: work that does not happen in the model looks here."""
         self._turn = turn
         self._state: State = "queued"
         self._changed = threading.Condition()
@@ -55,6 +74,17 @@ class AnswerJob:
             self._state = state or self._state
             self._changed.notify_all()
             return self._turn
+
+    def advance(self, progress: Progress) -> None:
+        """Tell how far it is and wake who waits."""
+        with self._changed:
+            self.progress = progress
+            self._changed.notify_all()
+
+    def wait_for_progress(self, seen: Progress | None, timeout_s: float | None = None) -> bool:
+        """Wait until the progress is another than `seen`, or the end; False when the time ran out first."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.finished or self.progress != seen, timeout_s)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until the answer is finished; False when the time ran out first."""

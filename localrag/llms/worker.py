@@ -7,7 +7,7 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from localrag.errors import LocalRagError, ModelLoadError
 from localrag.llms.base import LoadedModel
@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 Task = Callable[[LoadedModel | None], None]
 Status = Literal["none", "loading", "ready", "failed"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class ModelWorker:
         self.state = ModelState()
         self._model: LoadedModel | None = None
         self._loaded: ModelSettings | None = None
+        self._held = threading.Lock()
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
         self._thread.start()
@@ -44,6 +46,14 @@ class ModelWorker:
     def submit(self, task: Task) -> None:
         """Queue a task; it gets the model, or None when none could be loaded."""
         self._tasks.put(task)
+
+    def look(self, read: Callable[[LoadedModel | None], T]) -> T:
+        """What `read` makes of the model on this very thread; meanwhile it is not freed.
+
+        For what only reads the vocabulary and the template: llama.cpp's tokenizer keeps its state on the caller's stack.
+        """
+        with self._held:
+            return read(self._model)
 
     def load(self, settings: ModelSettings, then: Callable[[LocalRagError | None], None] = lambda _error: None) -> None:
         """Queue a change of model; `then` is called on the worker thread with the error, or None when it is in use."""
@@ -97,6 +107,7 @@ class ModelWorker:
         return None
 
     def _release(self) -> None:
-        if self._model is not None:
-            self._model.close()
-            self._model = self._loaded = None
+        with self._held:
+            if self._model is not None:
+                self._model.close()
+                self._model = self._loaded = None
