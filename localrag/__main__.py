@@ -134,10 +134,16 @@ def _question_commands(add: Add, inside: argparse.ArgumentParser) -> None:
     ask = add("ask", "answers:ask", "answer a question from a collection", inside)
     ask.add_argument("question", metavar="QUESTION")
     ask.add_argument("--conversation", metavar="ID", help="go on with a conversation")
+    ask.add_argument(
+        "--document", metavar="DOCUMENT", help="only from this document, read whole if it fits the window; else searched"
+    )
     ask.add_argument("--model", dest="model_path", metavar="PATH", help="a GGUF file")
     ask.add_argument("--temperature", type=float)
     ask.add_argument("--seed", type=int)
     ask.add_argument("--max-tokens", type=int, metavar="N")
+
+    summarise = add("summarise", "answers:summarise", "summarise a whole document, part by part where it is long", inside)
+    summarise.add_argument("document", metavar="DOCUMENT")
 
     attribute = add("attribute", "answers:attribute", "judge how far evidence carries sentences")
     attribute.add_argument("--pairs", type=Path, required=True, metavar="FILE", help='JSONL with {"sentence", "evidence"}')
@@ -160,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             root.error("--as goes with --import")
         if (args.no_vectors or args.with_paths) and args.export is None:
             root.error("--no-vectors and --with-paths go with --export")
-    for name in ("question", "collection", "conversation", "delete", "as_name"):
+    for name in ("question", "collection", "conversation", "document", "delete", "as_name"):
         if isinstance(given := getattr(args, name, None), str):
             setattr(args, name, printable(given))  # the terminal may send any bytes
     flags = {name: getattr(args, name, None) for name in SETTING_FLAGS}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from localrag.types import Turn
+from localrag.wording import counted
 
 State = Literal["queued", "reading", "answering", "done", "failed"]
 
@@ -25,6 +26,16 @@ class Progress:
     size: int
     merging: bool = False
     kept: int = 0
+
+
+def progress_text(progress: Progress) -> str:
+    """How far a summary is, in one line."""
+    kept = f", {counted(progress.kept, 'part')} kept from before" if progress.kept else ""
+    if progress.characters >= progress.size:
+        return f"Writing the summary of {counted(progress.parts, 'part')}{kept}"
+    if progress.merging:
+        return f"Merging summaries, {progress.part} of {progress.parts}"
+    return f"Part {progress.part} of {progress.parts}, {progress.characters:,} of {progress.size:,} characters read{kept}"
 
 
 @dataclass(frozen=True, slots=True)

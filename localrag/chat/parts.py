@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -11,10 +12,10 @@ from localrag.errors import PromptError
 
 LEAST_ROOM = 48
 """Tokens of text a part must have room for; with less the prompt around it outweighs it."""
-UNIT_SHARE = 0.25
+UNIT_SHARE = 0.5
 """A sentence that takes more than this share of a part is cut, so that parts are well filled."""
-PARAGRAPH_SHARE = 0.75
-"""A part that is this full ends at its last blank line."""
+PARAGRAPH_SHARE = 0.85
+"""A part that is filled to this share of what it was to hold ends at its last blank line."""
 
 Count = Callable[[str], int]
 """Tokens of a text with whatever stands around it in the prompt."""
@@ -48,12 +49,15 @@ def cut_parts(text: str, count: Count, room: int, stopped: Callable[[], bool] = 
         )
     units = _units(text, count, max(1, int(room * UNIT_SHARE)), stopped)
     parts: list[tuple[int, int]] = []
-    first = 0
+    first, left = 0, sum(unit.tokens for unit in units)
     while first < len(units):
         if stopped():
             raise CutStoppedError
-        after = _after(text, units, first, count, room)
+        # As few parts as there have to be, of about the same size: a last part of one sentence would weigh as much as the rest.
+        goal = min(room, math.ceil(left / math.ceil(left / room)) + room // 8)
+        after = _after(text, units, first, count, goal, room)
         parts.append((units[first].start, units[after].start if after < len(units) else units[-1].end))
+        left = max(1, left - sum(unit.tokens for unit in units[first:after]))
         first = after
     return parts
 
@@ -84,8 +88,8 @@ def _pieces(text: str, start: int, end: int, count: Count, most: int) -> list[tu
     return [piece for left, right in spans for piece in _pieces(text, left, right, count, most)]
 
 
-def _after(text: str, units: Sequence[_Unit], first: int, count: Count, room: int) -> int:
-    """Index of the unit after the part that begins with unit `first`: as many as fit, or up to the last paragraph.
+def _after(text: str, units: Sequence[_Unit], first: int, count: Count, goal: int, room: int) -> int:
+    """Index of the unit after the part that begins with unit `first`: of about `goal` tokens, `room` at most.
 
     Tokens of pieces do not add up to those of the whole, for a token may lie across a border: sums are only guesses.
     """
@@ -96,7 +100,7 @@ def _after(text: str, units: Sequence[_Unit], first: int, count: Count, room: in
     after, grown = first, first + 1
     while grown > after:
         after = grown
-        spare = room - size(after)
+        spare = goal - size(after)
         while grown < len(units) and units[grown].tokens <= spare:
             spare -= units[grown].tokens
             grown += 1
@@ -113,6 +117,6 @@ def _after(text: str, units: Sequence[_Unit], first: int, count: Count, room: in
         if units[at].paragraph:
             return at
         filled -= units[at - 1].tokens
-        if filled < PARAGRAPH_SHARE * room:
+        if filled < PARAGRAPH_SHARE * goal:
             break
     return after
