@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
+from textwrap import shorten
 from typing import Any
 
 from localrag.chat.answering import Answering, warm_up
@@ -34,6 +35,7 @@ from localrag.types import Conversation, DocumentRecord, Evidence, Timings, Turn
 from localrag.watching import FolderWatcher
 
 MAX_QUESTION_CHARS = 20_000
+MAX_NAME_CHARS = 100
 
 
 class Engine:
@@ -219,7 +221,7 @@ class Engine:
         whole = whole_document(record, self.library.ledger.text(record.id))
         marks, embeddings = self.library.ledger.marks(record.id), self.library.embeddings()
         summarising = Summarising(self.store, settings.answer, embeddings, whole, marks, conversation.turns)
-        turn = Turn(uuid.uuid4().hex, f"Summarise {whole.name}", "", asked=now())
+        turn = Turn(uuid.uuid4().hex, f"Summarise {shorten(whole.name, MAX_NAME_CHARS, placeholder=' …')}", "", asked=now())
         job = AnswerJob(conversation_id, turn, started)
         self._queue.add(job, summarising)
         return job

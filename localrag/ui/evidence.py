@@ -8,9 +8,14 @@ from localrag.engine import Engine
 from localrag.types import Evidence, Turn
 from localrag.ui.markup import plain
 from localrag.ui.prose import FIGURES, circled, passage
+from localrag.wording import counted as counted_word
 
 AROUND_CHARS = 1_500
 PREVIEW = 2
+LONGEST_CARD_CHARS = 600
+"""A whole document, or a part that fills a window, shows its beginning; the rest is a click away."""
+MOST_CARDS = 20
+MOST_SHOWN_CHARS = 60_000
 
 
 def evidence_card(engine: Engine, turn: Turn) -> None:
@@ -21,18 +26,29 @@ def evidence_card(engine: Engine, turn: Turn) -> None:
     counted = f"{tokens:,} tokens · " if tokens else ""
     count = len(turn.evidence)
     with st.container(border=True, gap="small"):
-        st.caption(f"Evidence · {count} passage{'s' * (count > 1)} · {counted}{turn.timings.search_s * 1000:.0f} ms")
+        st.caption(f"Evidence · {_what(turn)} · {counted}{turn.timings.search_s * 1000:.0f} ms")
         for number, evidence in enumerate(turn.evidence[:PREVIEW]):
             _passage(engine, turn, number, evidence)
         if count > PREVIEW:
-            with st.expander(f"{count - PREVIEW} more passage{'s' * (count - PREVIEW > 1)}", type="compact"):
-                for number, evidence in enumerate(turn.evidence[PREVIEW:], PREVIEW):
+            with st.expander(f"{count - PREVIEW} more {_word(turn)}{'s' * (count - PREVIEW > 1)}", type="compact"):
+                for number, evidence in enumerate(turn.evidence[PREVIEW:MOST_CARDS], PREVIEW):
                     _passage(engine, turn, number, evidence)
+                if count > MOST_CARDS:
+                    st.caption(f"and {count - MOST_CARDS} more, up to the end of the document")
+
+
+def _word(turn: Turn) -> str:
+    return "part" if turn.evidence[0].channels == ("part",) else "passage"
+
+
+def _what(turn: Turn) -> str:
+    return "the whole document" if turn.evidence[0].channels == ("whole",) else counted_word(len(turn.evidence), _word(turn))
 
 
 def _passage(engine: Engine, turn: Turn, number: int, evidence: Evidence) -> None:
     focus = (evidence.focus[0] - evidence.start, evidence.focus[1] - evidence.start) if evidence.focus else None
-    st.html(passage(evidence.text, focus))
+    long = not focus and len(evidence.text) > LONGEST_CARD_CHARS
+    st.html(passage(f"{evidence.text[:LONGEST_CARD_CHARS]} …" if long else evidence.text, focus))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(f"{circled(number + 1)} {place(evidence)}", width="stretch")
         if st.button("open", key=f"open_{turn.id}_{number}", type="tertiary", icon=":material/open_in_new:"):
@@ -64,12 +80,13 @@ def show_document(engine: Engine, evidence: Evidence) -> None:
         st.html(passage(evidence.text))
         return
     text = engine.library.ledger.text(record.id)
-    start, end = max(0, evidence.start - AROUND_CHARS), min(len(text), evidence.end + AROUND_CHARS)
+    shown_end = min(evidence.end, evidence.start + MOST_SHOWN_CHARS)
+    start, end = max(0, evidence.start - AROUND_CHARS), min(len(text), shown_end + AROUND_CHARS)
     st.subheader(plain(record.title or record.name), anchor=False)
     st.caption(f"{place(evidence)} · characters {evidence.start:,} to {evidence.end:,} of {len(text):,}")
     if text[evidence.start : evidence.end] != evidence.text:
         st.caption("The document has changed since; this is the passage as it was.")
         st.html(passage(evidence.text))
         return
-    st.html(passage(text[start:end], (evidence.start - start, evidence.end - start)))
+    st.html(passage(text[start:end], (evidence.start - start, shown_end - start)))
     st.html(f"<div style='{FIGURES};opacity:0.7'>{'…' * (end < len(text))}</div>")
