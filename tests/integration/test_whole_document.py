@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import random
 import threading
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,11 +58,23 @@ def engine(real_settings: Settings) -> Iterator[Engine]:
     """The starter models with a small window; a short document, a long one, and one without text."""
     opened = Engine(real_settings.with_values({"n_ctx": N_CTX, "max_tokens": 32}))
     opened.start_model(wait=True)
-    files = {"drill.md": SHORT, "story.md": LONG, "blank.txt": " \n "}
-    job = opened.intake.start("default", [Source(name, data=text.encode()) for name, text in files.items()])
-    assert job.wait(WAIT_S)
+    fill(opened)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def plumbing(fake_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    """The same documents, and a model that repeats the end of its prompt at once: for how parts come together."""
+    monkeypatch.setattr("localrag.llms.fake._WORD_SECONDS", 0.0)
+    fill(fake_engine)
+    return fake_engine
+
+
+def fill(engine: Engine) -> None:
+    files = {"drill.md": SHORT, "story.md": LONG, "blank.txt": " \n "}
+    job = engine.intake.start("default", [Source(name, data=text.encode()) for name, text in files.items()])
+    assert job.wait(WAIT_S)
 
 
 def finished(job: AnswerJob) -> AnswerJob:
@@ -129,7 +143,8 @@ def test_whether_a_document_fits_is_decided_by_the_model_that_answers(engine: En
     assert turn.plan.n_ctx == 8192
 
 
-def test_a_question_about_no_such_document_or_an_empty_one_is_refused(engine: Engine) -> None:
+def test_a_question_about_no_such_document_or_an_empty_one_is_refused(plumbing: Engine) -> None:
+    engine = plumbing
     conversation = engine.new_conversation("default")
     with pytest.raises(StoreError, match="no document is named nothing"):
         engine.ask(conversation, QUESTION, document="nothing")
@@ -210,45 +225,73 @@ def test_a_question_of_another_conversation_is_answered_between_two_parts(engine
     assert not summary.finished
     assert summary.progress is not None
     assert summary.progress.part <= 3
+    engine.stop(summary.conversation_id)
     finished(summary)
-    assert summary.turn.answer
 
 
-def test_a_summary_waiting_for_its_next_part_can_be_stopped(engine: Engine) -> None:
+def test_a_summary_waiting_for_its_next_part_is_stopped_at_once(plumbing: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, gate = plumbing, threading.Event()
+    summarise = Summarising._summarise_next
+
+    def then_busy(self: Summarising, *arguments: Any) -> bool:
+        more = summarise(self, *arguments)
+        engine._worker.submit(lambda _model: gate.wait(WAIT_S) and None)  # in front of the next part
+        at_rest.set()
+        return more
+
+    at_rest = threading.Event()
+    monkeypatch.setattr(Summarising, "_summarise_next", then_busy)
     conversation = engine.new_conversation("default")
     summary = engine.summarise(conversation, "story.md")
-    at_part(summary, 1)
-    gate = threading.Event()
-    engine._worker.submit(lambda _model: gate.wait(WAIT_S) and None)
-    at_rest = threading.Event()
-    while engine._queue._running is not None:
-        at_rest.wait(0.01)
+    assert at_rest.wait(WAIT_S)
+    started = time.perf_counter()
     engine.stop(conversation)
     finished(summary)
+    assert time.perf_counter() - started < 0.1
     gate.set()
     assert summary.turn.timings.finish == "cancelled"
     assert finished(engine.ask(conversation, "Say hello.", ())).turn.answer
 
 
-def test_summaries_that_do_not_fit_one_window_are_merged_in_levels(engine: Engine) -> None:
-    engine.apply({"n_ctx": 320}, wait=True)
-    job = finished(engine.summarise(engine.new_conversation("default"), "story.md", {"max_tokens": 64}))
-    assert len(job.turn.evidence) > 15
-    levels = {row["level"] for row in engine.store._run("SELECT DISTINCT level FROM summaries")}
+@pytest.mark.parametrize("n_ctx", [700, 1024])
+def test_summaries_that_do_not_fit_one_window_are_merged_in_levels(plumbing: Engine, n_ctx: int) -> None:
+    """Tokens of this model are characters, so its windows are small."""
+    plumbing.apply({"n_ctx": n_ctx, "max_tokens": 40}, wait=True)
+    job = finished(plumbing.summarise(plumbing.new_conversation("default"), "story.md"))
+    spans_of = spans(job.turn.evidence)
+    assert (spans_of[0][0], spans_of[-1][1], len(spans_of) > 6) == (0, len(LONG), True)
+    rows = plumbing.store._run('SELECT level, start, "end" FROM summaries ORDER BY level, start')
+    levels = {row["level"]: [(r["start"], r["end"]) for r in rows if r["level"] == row["level"]] for row in rows}
     assert len(levels) >= 2
-    assert job.turn.answer
+    assert levels[0] == spans_of
+    for level in range(1, len(levels)):
+        borders = {at for span in levels[level - 1] for at in span}
+        assert all({start, end} <= borders for start, end in levels[level])
     assert job.turn.plan is not None
-    assert job.turn.plan.count() + job.turn.plan.reserved <= 320
+    assert job.turn.plan.count() + job.turn.plan.reserved <= n_ctx
+    assert not any(segment.ref is not None for segment in job.turn.plan.segments)
+    again = finished(plumbing.summarise(plumbing.new_conversation("default"), "story.md"))
+    assert again.turn.answer == job.turn.answer
+    assert len(plumbing.store._run("SELECT 1 FROM summaries")) == len(rows), "nothing is summarised twice"
 
 
-def test_a_model_that_is_changed_halfway_starts_the_parts_anew(engine: Engine) -> None:
-    job = engine.summarise(engine.new_conversation("default"), "story.md")
+def test_a_model_that_is_changed_halfway_starts_the_parts_anew(plumbing: Engine) -> None:
+    plumbing.apply({"n_ctx": 1024}, wait=True)
+    job = plumbing.summarise(plumbing.new_conversation("default"), "story.md")
     at_part(job, 2)
-    engine.apply({"n_ctx": 2048})
+    plumbing.apply({"n_ctx": 2048})
     finished(job)
     assert job.turn.plan is not None
     assert job.turn.plan.n_ctx == 2048
     assert (job.turn.evidence[0].start, job.turn.evidence[-1].end) == (0, len(LONG))
+    assert all(before.end == after.start for before, after in pairwise(job.turn.evidence))
+
+
+def test_a_window_too_small_to_summarise_in_is_said(plumbing: Engine) -> None:
+    plumbing.apply({"n_ctx": 128, "max_tokens": 64}, wait=True)
+    job = plumbing.summarise(plumbing.new_conversation("default"), "story.md")
+    assert job.wait(WAIT_S)
+    assert "Raise n_ctx" in job.turn.error
 
 
 def test_the_command_line_summarises_and_asks_about_one_document(
