@@ -265,7 +265,7 @@ def test_summaries_that_do_not_fit_one_window_are_merged_in_levels(plumbing: Eng
     assert len(levels) >= 2
     assert levels[0] == spans_of
     for level in range(1, len(levels)):
-        borders = {at for span in levels[level - 1] for at in span}
+        borders = {at for below in range(level) for span in levels[below] for at in span}
         assert all({start, end} <= borders for start, end in levels[level])
     assert job.turn.plan is not None
     assert job.turn.plan.count() + job.turn.plan.reserved <= n_ctx
