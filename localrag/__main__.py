@@ -122,21 +122,34 @@ def _document_commands(add: Add, inside: argparse.ArgumentParser) -> None:
     collections.add_argument("--with-paths", action="store_true", help="with --export: say in which folders the files lie")
 
 
+def _where() -> argparse.ArgumentParser:
+    """Flags that say in which documents to look."""
+    where = argparse.ArgumentParser(add_help=False)
+    for name, metavar, what in (
+        ("document", "DOCUMENT", "in this document (`ask` reads a single one whole if it fits)"),
+        ("folder", "FOLDER", "in documents from this folder"),
+        ("type", "TYPE", "in documents of this type, such as pdf"),
+        ("language", "CODE", "in documents in this language, such as en"),
+    ):
+        where.add_argument(f"--{name}", action="append", default=[], metavar=metavar, help=f"look only {what}; may be repeated")
+    where.add_argument("--added-from", default="", metavar="DATE", help="look only in documents added on this day or later")
+    where.add_argument("--added-to", default="", metavar="DATE", help="look only in documents added on this day or before")
+    return where
+
+
 def _question_commands(add: Add, inside: argparse.ArgumentParser) -> None:
-    search = add("search", "answers:search", "find the passages that answer; no model writes anything", inside)
+    where = _where()
+    search = add("search", "answers:search", "find the sentences that answer; no model writes anything", inside, where)
     which = search.add_mutually_exclusive_group()
-    which.add_argument("-k", type=_positive, metavar="N", help="the N best passages")
-    which.add_argument("--budget-chars", type=_positive, metavar="N", help="passages that fit N characters")
+    which.add_argument("-k", type=_positive, metavar="N", help="the N best passages, whole")
+    which.add_argument("--budget-chars", type=_positive, metavar="N", help="sentences that fit N characters")
     asked = search.add_mutually_exclusive_group(required=True)
     asked.add_argument("question", nargs="?", metavar="QUESTION")
     asked.add_argument("--questions", type=Path, metavar="FILE", help='JSONL with {"question": ...}')
 
-    ask = add("ask", "answers:ask", "answer a question from a collection", inside)
+    ask = add("ask", "answers:ask", "answer a question from a collection", inside, where)
     ask.add_argument("question", metavar="QUESTION")
     ask.add_argument("--conversation", metavar="ID", help="go on with a conversation")
-    ask.add_argument(
-        "--document", metavar="DOCUMENT", help="only from this document, read whole if it fits the window; else searched"
-    )
     ask.add_argument("--model", dest="model_path", metavar="PATH", help="a GGUF file")
     ask.add_argument("--temperature", type=float)
     ask.add_argument("--seed", type=int)
@@ -166,7 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             root.error("--as goes with --import")
         if (args.no_vectors or args.with_paths) and args.export is None:
             root.error("--no-vectors and --with-paths go with --export")
-    for name in ("question", "collection", "conversation", "document", "delete", "as_name"):
+    for name in ("question", "collection", "conversation", "delete", "as_name"):
         if isinstance(given := getattr(args, name, None), str):
             setattr(args, name, printable(given))  # the terminal may send any bytes
     flags = {name: getattr(args, name, None) for name in SETTING_FLAGS}

@@ -31,7 +31,7 @@ from localrag.models.catalogue import ModelEntry, list_models
 from localrag.models.starter import starter_chat
 from localrag.prompts.hub import prompt
 from localrag.settings import FIELD_GROUP, ModelSettings, RetrievalSettings, Settings, save_applied
-from localrag.types import Conversation, DocumentRecord, Evidence, Timings, Turn
+from localrag.types import EVERYWHERE, Conversation, DocumentRecord, Evidence, SearchFilter, Timings, Turn
 from localrag.watching import FolderWatcher
 
 MAX_QUESTION_CHARS = 20_000
@@ -151,6 +151,7 @@ class Engine:
         question: str,
         evidence: Sequence[Evidence] | None = None,
         overrides: dict[str, Any] | None = None,
+        filters: SearchFilter = EVERYWHERE,
         document: str | None = None,
     ) -> AnswerJob:
         """Find the evidence now, on this thread, and queue the answer; returns as soon as the evidence is there.
@@ -173,13 +174,14 @@ class Engine:
         if evidence is None and document is not None:
             picked = self._picked(conversation.collection, document, wanted, settings.retrieval)
         elif evidence is None and conversation.collection:
-            found = self.library.search(conversation.collection, wanted, retrieval=settings.retrieval).evidence
+            found = self._search(conversation.collection, wanted, settings.retrieval, filters)
         turn = Turn(uuid.uuid4().hex, question, "", found, asked=now())
         hub = None if settings.answer.prompt == "chat" else prompt(settings.answer.prompt, settings.data_dir / "prompts")
         embeddings = self.library.embeddings() if conversation.collection else None
         answering = Answering(self.store, settings.answer, tuple(conversation.turns), embeddings, hub, picked)
         if picked is not None:  # before a model is loaded, passages are shown; it may then take the whole
-            found = self._worker.look(lambda model: answering.choose(model, turn)[0] if model else picked.search())
+            fits = self._worker.look(lambda model: model is not None and answering.reads_whole(model, turn))
+            found = (picked.whole,) if fits else picked.search()
         turn = replace(turn, evidence=found, timings=Timings(search_s=time.perf_counter() - started))
         job = AnswerJob(conversation_id, turn, started)
         self._queue.add(job, answering)
@@ -187,25 +189,21 @@ class Engine:
 
     def _picked(self, collection: str, document: str, question: str, retrieval: RetrievalSettings) -> PickedDocument:
         record = self._document(collection, document)
-        whole = whole_document(record, self.library.ledger.text(record.id))
-        return PickedDocument(whole, cache(lambda: self._search_in(record, question, retrieval)))
+        whole, within = whole_document(record, self.library.ledger.text(record.id)), SearchFilter(documents=(record.id,))
+        return PickedDocument(whole, cache(lambda: self._search(collection, question, retrieval, within)))
 
     def _document(self, collection: str, document: str) -> DocumentRecord:
         if not collection:
             raise PromptError("This conversation is without documents. Switch documents on, or start a new chat.")
         return self.library.find_document(collection, document)
 
-    def _search_in(self, record: DocumentRecord, question: str, retrieval: RetrievalSettings) -> tuple[Evidence, ...]:
-        """The best passages of one document."""
-        k, chunks = retrieval.k, self.library.collection(record.collection).chunks
-        while True:
-            k = min(k * 8, chunks)
-            every = self.library.search(record.collection, question, max(1, k), retrieval=retrieval).evidence
-            found = [evidence for evidence in every if evidence.document_id == record.id]
-            if len(found) >= retrieval.k or k == chunks:
-                break
-        best = found[0].score if found else 0.0
-        return tuple(evidence for evidence in found[: retrieval.k] if evidence.score >= retrieval.least_share * best)
+    def _search(
+        self, collection: str, question: str, retrieval: RetrievalSettings, filters: SearchFilter
+    ) -> tuple[Evidence, ...]:
+        count = self._worker.count_tokens
+        counter = (lambda text: count(text) or 0) if count("") is not None else None  # none before a model is loaded
+        found = self.library.search(collection, question, retrieval=retrieval, filters=filters, count_tokens=counter)
+        return found.evidence
 
     def summarise(self, conversation_id: str, document: str, overrides: dict[str, Any] | None = None) -> AnswerJob:
         """Queue a summary of a document of the conversation's collection, as the answer of a new turn.

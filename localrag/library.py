@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from localrag.documents.backlog import BacklogJob
+from localrag.documents.calibrations import Calibration
 from localrag.documents.ingest import Control, IngestEvent, Ingestion
 from localrag.documents.ledger import CollectionRecord
 from localrag.documents.rebuild import prune, rebuild
@@ -14,13 +15,18 @@ from localrag.documents.source import Source
 from localrag.documents.sources import printable
 from localrag.documents.writing import Writer, take_out
 from localrag.errors import StoreError
+from localrag.retrieval.candidates import TYPICAL, Fit, Searched
+from localrag.retrieval.confidence import calibrate
 from localrag.retrieval.retriever import EvidenceRetriever
-from localrag.retrieval.search import Searched, search
+from localrag.retrieval.search import Wanted, search
+from localrag.retrieval.spans import Budget
 from localrag.settings import RetrievalSettings
 from localrag.stores import Stores
-from localrag.types import DocumentRecord, SearchResult
+from localrag.types import EVERYWHERE, DocumentRecord, SearchFilter, SearchResult
 
 MAX_NAME_CHARS = 80
+RECALIBRATE = 0.2
+"""A collection that has grown or shrunk by this share since is asked made-up questions again."""
 
 
 def collection_name(name: str) -> str:
@@ -107,6 +113,17 @@ class Library(Stores):
             raise
         if not control.goes_on_later:
             self.backlog.finish(noted.id)
+            self._calibrate(record.name)
+
+    def _calibrate(self, collection: str) -> None:
+        """Ask a collection made-up questions, when it was never asked or has changed much since: see `confidence`."""
+        record = self.collection(collection)
+        before = self.calibrations.get(record.id, record.index_name)
+        if before is not None and abs(record.chunks - before.chunks) <= RECALIBRATE * before.chunks:
+            return
+        nothing = calibrate(self._searched(record, self.settings.retrieval))
+        if nothing is not None:
+            self.calibrations.keep(record.id, record.index_name, Calibration(record.chunks, nothing.words, nothing.cosine))
 
     def restore(self, collection: str, control: Control) -> Iterator[tuple[int, int]]:
         """Embed chunks anew that have lost their vectors, from the ledger; yields chunks (done, in all)."""
@@ -136,6 +153,7 @@ class Library(Stores):
             prune(record, self.ledger, index, name)
             self.ledger.switch_index(record.id, name, model.identity, model.name, model.dimension)
         index.drop(record.index_name)
+        self._calibrate(record.name)
         for other in lost:  # when the whole database was damaged
             if other != record.name and self.collection(other).embedding == model.identity:
                 yield from self.restore(other, control)
@@ -191,14 +209,17 @@ class Library(Stores):
         k: int | None = None,
         budget_chars: int | None = None,
         retrieval: RetrievalSettings | None = None,
+        filters: SearchFilter = EVERYWHERE,
+        count_tokens: Callable[[str], int] | None = None,
     ) -> SearchResult:
-        """Find evidence: see `retrieval.search`. Without `k` and budget: what the settings say, or `retrieval` does."""
+        """Find evidence: see `retrieval.search`. Without `k` and budget: what the settings say, or `retrieval` does.
+
+        `count_tokens` is the chat model's tokenizer: with it what is given to the model keeps to its budget in tokens.
+        """
         record = self.collection(collection)
-        chosen, least_share = retrieval or self.settings.retrieval, 0.0
-        if k is None and budget_chars is None:
-            k, least_share = chosen.k, chosen.least_share
-        searched = Searched(record, self.ledger, self.index, self.embeddings(), chosen.vector_weight)
-        result = search(question, searched, k, budget_chars, least_share)
+        chosen = retrieval or self.settings.retrieval
+        searched = self._searched(record, chosen, filters)
+        result = search(question, searched, _wanted(chosen, k, budget_chars, count_tokens))
         if record.chunks and not result.evidence and not self.index().count(record.index_name):
             raise StoreError(
                 f"The vectors of the collection {record.name} are lost from {self.index().where}."
@@ -206,6 +227,26 @@ class Library(Stores):
             )
         return result
 
+    def _searched(self, record: CollectionRecord, chosen: RetrievalSettings, filters: SearchFilter = EVERYWHERE) -> Searched:
+        known = self.calibrations.get(record.id, record.index_name)
+        nothing = Fit(known.words, known.cosine) if known else TYPICAL
+        weight = chosen.vector_weight
+        return Searched(record, self.ledger, self.index, self.embeddings(), self.places, weight, filters, nothing)
+
     def retriever(self, collection: str) -> EvidenceRetriever:
         """The search as a LangChain retriever."""
         return EvidenceRetriever(find=lambda question: self.search(collection, question))
+
+
+def _wanted(
+    chosen: RetrievalSettings, k: int | None, budget_chars: int | None, count_tokens: Callable[[str], int] | None
+) -> Wanted:
+    """What a search is to bring, from what was asked for and the settings."""
+    if k is not None:
+        return Wanted(k, diversity=chosen.diversity)
+    if budget_chars is not None:
+        share = chosen.least_share
+        return Wanted(None, share, share, Budget(budget_chars), Budget(budget_chars), chosen.diversity)
+    shown = Budget(chosen.evidence_chars)
+    given = Budget(chosen.evidence_tokens, count_tokens) if count_tokens is not None else shown
+    return Wanted(chosen.k or None, chosen.least_share, chosen.read_share, given, shown, chosen.diversity)

@@ -1,4 +1,4 @@
-"""Every setting with its bounds and meaning, and the one place that reads them: flags, environment, applied, file, defaults."""
+"""All settings, and the one place that reads them: flags, environment, applied, file, defaults."""
 
 from __future__ import annotations
 
@@ -7,141 +7,41 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
-from urllib.parse import urlsplit
+from typing import Any, ClassVar
 
-import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
 from localrag.errors import SettingsError
+from localrag.setting_groups import (
+    AnswerSettings,
+    DocumentSettings,
+    Group,
+    ModelSettings,
+    PlaceSettings,
+    RetrievalSettings,
+    VectorSettings,
+    WebSettings,
+)
+
+__all__ = [
+    "AnswerSettings",
+    "DocumentSettings",
+    "Group",
+    "ModelSettings",
+    "PlaceSettings",
+    "RetrievalSettings",
+    "Settings",
+    "VectorSettings",
+    "WebSettings",
+    "load_settings",
+    "save_applied",
+]
 
 ENV_PREFIX = "LOCALRAG_"
 APPLIED_FILE = "settings.json"
 TOML_FILE = "localrag.toml"
 DEFAULT_COLLECTION = "default"
 GUIDE_COLLECTION = "LocalRAG guide"
-
-
-class Group(BaseModel):
-    """A frozen group of settings. Field names are unique over all groups, so a flat name finds its field."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-
-
-class ModelSettings(Group):
-    """What takes effect when the model is loaded."""
-
-    llm: Literal["llamacpp", "fake"] = Field("llamacpp", description="What runs the chat model")
-    model_path: Path | None = Field(None, description="The chat model, a GGUF file; the starter model when empty")
-    n_gpu_layers: int = Field(0, ge=-1, le=1000, description="Layers on the GPU; -1 all, 0 CPU only")
-    n_batch: int = Field(
-        512, ge=1, le=8192, description="Prompt tokens evaluated per step; more is faster until memory runs out"
-    )
-    n_ctx: int = Field(4096, ge=0, le=1_048_576, description="Context window in tokens; 0 takes the model's own")
-    n_threads: int = Field(0, ge=0, le=256, description="Threads; 0 takes every core this process may use")
-    flash_attn: bool = Field(True, description="Flash attention: faster prompts, less memory; on a CPU, slower answers")
-
-
-class AnswerSettings(Group):
-    """What takes effect with the next answer."""
-
-    temperature: float = Field(0.0, ge=0.0, le=2.0, description="0 always takes the likeliest word; higher varies more")
-    top_p: float = Field(0.95, gt=0.0, le=1.0, description="Choose only among the likeliest words that make up this share")
-    top_k: int = Field(40, ge=0, le=1000, description="Choose only among this many likeliest words; 0 is no limit")
-    min_p: float = Field(0.05, ge=0.0, le=1.0, description="Leave out words less likely than this share of the likeliest")
-    repeat_penalty: float = Field(1.1, ge=1.0, le=2.0, description="Makes words of the last 64 tokens less likely; 1 is off")
-    max_tokens: int = Field(256, ge=1, le=65_536, description="Longest answer in tokens; this room is kept free in the window")
-    seed: int = Field(
-        -1, ge=-1, le=2**31 - 1, description="The same seed repeats the same answer; -1 takes a new one each time"
-    )
-    prompt: Literal["chat", "rlm/rag-prompt", "rlm/rag-prompt-llama"] = Field(
-        "chat", description="How the question is put: the model's own chat template, or a LangChain Hub prompt"
-    )
-
-
-class DocumentSettings(Group):
-    """How documents are read, split and embedded."""
-
-    embeddings: Literal["llamacpp", "gpt4all", "server", "fake"] = Field(
-        "llamacpp", description="What runs the embedding model"
-    )
-    embedding_path: Path | None = Field(None, description="The embedding model, a GGUF file; the starter model when empty")
-    embedding_workers: int = Field(0, ge=0, le=64, description="Embedding threads while documents go in; 0 takes every core")
-    embedding_server: str = Field(
-        "", description="Address of an OpenAI-compatible server that embeds, e.g. http://127.0.0.1:8080/v1; it reads every text"
-    )
-    embedding_model: str = Field("", description="The server's name of its embedding model; the first it lists when empty")
-    embedding_api_key: SecretStr | None = Field(
-        None, description="Key for the embedding server; best as a variable, the app never writes it down"
-    )
-    embedding_timeout_s: float = Field(
-        60.0, gt=0.0, le=3600.0, description="Seconds one request to the embedding server may take, new attempts included"
-    )
-    chunk_chars: int = Field(500, ge=50, le=20_000, description="Longest chunk in characters")
-    chunk_overlap: int = Field(0, ge=0, le=5_000, description="Characters a chunk repeats of the one before")
-    max_document_mb: int = Field(200, ge=1, le=4096, description="Largest file that is read, in MB")
-    reader_timeout_s: float = Field(180.0, gt=0.0, le=86_400.0, description="Seconds one document may take to be read")
-    reader_memory_mb: int = Field(3000, ge=500, le=1_000_000, description="Memory one document may take to be read, in MB")
-
-
-class VectorSettings(Group):
-    """Where vectors are kept: in the data directory, or on a Chroma server."""
-
-    chroma_url: str = Field(
-        "",
-        description="Address of a Chroma server for the vectors, e.g. http://127.0.0.1:8000; the data directory when empty",
-    )
-    chroma_token: SecretStr | None = Field(
-        None, description="Token for the Chroma server; best as a variable, the app never writes it down"
-    )
-    chroma_tenant: str = Field("default_tenant", min_length=3, description="Tenant on the Chroma server; made when missing")
-    chroma_database: str = Field("default_database", min_length=3, description="Database of the tenant; made when missing")
-    chroma_timeout_s: float = Field(
-        60.0, gt=0.0, le=3600.0, description="Seconds one request to the Chroma server may take, new attempts included"
-    )
-
-    @field_validator("chroma_url")
-    @classmethod
-    def _usable(cls, url: str) -> str:
-        url = url.strip().rstrip("/")
-        parts = urlsplit(url)
-        if url and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
-            raise ValueError("should be an http or https address")
-        if parts.username or parts.password:
-            raise ValueError("should hold no user or password: there is chroma_token")
-        return url
-
-
-class RetrievalSettings(Group):
-    """What is put in front of the model."""
-
-    k: int = Field(4, ge=1, le=50, description="Most passages given to the model")
-    least_share: float = Field(
-        0.75, ge=0.0, le=1.0, description="Leave out passages that score less than this share of the best one; 0 keeps all"
-    )
-    vector_weight: float = Field(
-        0.4, ge=0.0, le=1.0, description="Weight of meaning (vectors) beside words (BM25) in a search; 1 goes by vectors alone"
-    )
-
-
-class WebSettings(Group):
-    """Fetching a web address: only when asked. Beside it, only texts for an embedding server ever leave this process."""
-
-    allow_private_addresses: bool = Field(False, description="Also fetch from this machine and the local network")
-    fetch_timeout_s: float = Field(30.0, gt=0.0, le=600.0, description="Seconds one address may take, redirects included")
-    fetch_max_mb: float = Field(20.0, gt=0.0, le=1024.0, description="Largest page that is fetched, in MB")
-
-
-class PlaceSettings(Group):
-    """Where data live and where the app answers."""
-
-    data_dir: Path = Field(
-        default_factory=lambda: Path(platformdirs.user_data_dir("localrag", appauthor=False)),
-        description="Everything LocalRAG keeps",
-    )
-    models_dir: Path | None = Field(None, description="Folder of GGUF files; models/ in the data directory when empty")
-    host: str = Field("127.0.0.1", description="Address the app answers on")
-    port: int = Field(8501, ge=1, le=65_535, description="Port the app answers on")
 
 
 class Settings(Group):

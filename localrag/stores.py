@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from localrag.documents.backlog import Backlog
+from localrag.documents.calibrations import Calibrations
 from localrag.documents.ledger import Ledger
+from localrag.documents.places import PlaceBook
 from localrag.embeddings.base import EmbeddingModel
 from localrag.embeddings.registry import load_embeddings
 from localrag.errors import BusyError, DamagedIndexError
@@ -28,6 +30,8 @@ class Stores:
         """Open the ledger; Chroma and the embedding model, the settings' unless given, are opened when first needed."""
         self.settings = settings
         self.ledger = Ledger(settings.data_dir / "ledger.sqlite")
+        self.places = PlaceBook(self.ledger.db)
+        self.calibrations = Calibrations(self.ledger.db)
         self.backlog = Backlog(self.ledger.db, settings.data_dir / "inbox")
         self._lock = threading.RLock()
         self._embeddings = embeddings

@@ -106,8 +106,9 @@ class Evidence:
     """A span of a document given to the model: `text == document_text[start:end]`. Higher scores are better.
 
     `focus` is the range of its answering sentence, as offsets in the document's text, where it was looked for.
-    `channels` are those that found it by themselves: "meaning" (vectors), "words" (BM25). What was not searched for says
-    why it is here: "whole" (a document that was picked), "part" (of one that was summarised).
+    `channels` are those that found it by themselves: "meaning" (vectors), "words" (BM25); `cosine` and `bm25` are what they
+    scored its best passage with. What was not searched for says why it is here: "whole" (a document that was picked), "part"
+    (of one that was summarised). Of evidence that is not `given` a model reads nothing: it is for the person who asked.
     """
 
     document_id: str
@@ -121,11 +122,40 @@ class Evidence:
     page: int | None = None
     focus: tuple[int, int] | None = None
     channels: tuple[str, ...] = ()
+    cosine: float = 0.0
+    bm25: float = 0.0
+    given: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SearchFilter:
+    """Where to look: in documents that match every field that is not empty.
+
+    `documents` are ids, `folders` paths of the file system, `types` and `languages` as the documents' records have them;
+    `added_from` and `added_to` are ISO 8601 dates or times in UTC, both inclusive (a date stands for its whole day).
+    """
+
+    documents: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    added_from: str = ""
+    added_to: str = ""
+
+    def __bool__(self) -> bool:
+        return self != EVERYWHERE
+
+
+EVERYWHERE = SearchFilter()
+"""Lets every document through."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Evidence for one question, in the order it is shown, with the seconds the search took."""
+    """Evidence for one question, best first, with the seconds the search took.
+
+    `confidence` (0 to 1) is how likely the collection holds an answer at all.
+    """
 
     question: str
     evidence: tuple[Evidence, ...]

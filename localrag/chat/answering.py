@@ -6,11 +6,12 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from localrag.chat.attribution import attribute
 from localrag.chat.jobs import AnswerJob, State
 from localrag.chat.store import ConversationStore
-from localrag.chat.whole import PickedDocument
+from localrag.chat.whole import PickedDocument, fitting
 from localrag.embeddings.base import EmbeddingModel
 from localrag.errors import GenerationError, LocalRagError
 from localrag.llms.base import GenerationStats, LoadedModel
@@ -52,28 +53,23 @@ class Answering:
         """Answer, whatever happens, in one go."""
         return guarded(job, self.store, model, lambda loaded: self._answer(job, loaded))
 
-    def choose(self, model: LoadedModel, turn: Turn) -> tuple[tuple[Evidence, ...], PromptPlan]:
-        """What the question is answered from, and the prompt; on any thread that holds the model."""
+    def reads_whole(self, model: LoadedModel, turn: Turn) -> bool:
+        """Whether this model's window holds all of the picked document; on any thread that holds the model."""
+        plan = partial(self._plan, model, turn.question)
+        return self.picked is not None and fitting((self.picked.whole,), model.n_ctx, plan) is not None
 
-        def plan(evidence: Sequence[Evidence]) -> PromptPlan:
-            with_documents = self.embeddings is not None
-            return plan_prompt(
-                model,
-                model.model_id,
-                turn.question,
-                evidence,
-                self.turns,
-                self.settings,
-                with_documents,
-                self.hub_prompt,
-            )
-
-        if self.picked is not None:
-            return self.picked.evidence(model.n_ctx, plan)
-        return turn.evidence, plan(turn.evidence)
+    def _plan(self, model: LoadedModel, question: str, evidence: Sequence[Evidence]) -> PromptPlan:
+        with_documents = self.embeddings is not None
+        return plan_prompt(
+            model, model.model_id, question, evidence, self.turns, self.settings, with_documents, self.hub_prompt
+        )
 
     def _answer(self, job: AnswerJob, model: LoadedModel) -> bool:
-        evidence, plan = self.choose(model, job.turn)
+        make = partial(self._plan, model, job.turn.question)
+        if self.picked is not None:
+            evidence, plan = self.picked.evidence(model.n_ctx, make)
+        else:
+            evidence, plan = job.turn.evidence, make(job.turn.evidence)
         job.update("reading", evidence=evidence, plan=plan, model=model.name, model_id=model.model_id)
         write_answer(job, self.store, model, plan, self.settings, self.embeddings)
         return False

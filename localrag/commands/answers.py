@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from localrag.engine import Engine
 from localrag.errors import DocumentError, StoreError
 from localrag.library import Library
 from localrag.settings import Settings
-from localrag.types import AnswerSentence, Evidence, SearchResult, Turn
+from localrag.types import AnswerSentence, Evidence, SearchFilter, SearchResult, Turn
 from localrag.wording import counted
 
 MAX_LINES_MB = 100
@@ -30,8 +32,9 @@ def search(args: Namespace, settings: Settings) -> int:
         questions = [args.question]
         if args.questions is not None:
             questions = [str(line["question"]) for line in read_lines(args.questions, "question")]
+        filters = _filters(args, library)
         for question in questions:
-            result = library.search(args.collection, question, args.k, args.budget_chars)
+            result = library.search(args.collection, question, args.k, args.budget_chars, filters=filters)
             if args.json:
                 say_json(search_line(result))
             else:
@@ -39,6 +42,23 @@ def search(args: Namespace, settings: Settings) -> int:
         return DONE
     finally:
         library.close()
+
+
+def _filters(args: Namespace, library: Library) -> SearchFilter:
+    """Where the flags say to look; StoreError when a document is not there or a date is none."""
+    for day in (args.added_from, args.added_to):
+        try:
+            datetime.fromisoformat(day or "2000-01-01")
+        except ValueError as exc:
+            raise StoreError(f"{day} is no date. Write it as 2026-01-31.") from exc
+    return SearchFilter(
+        documents=tuple(library.find_document(args.collection, name).id for name in args.document),
+        folders=tuple(os.path.abspath(folder) for folder in args.folder),
+        types=tuple(args.type),
+        languages=tuple(args.language),
+        added_from=args.added_from,
+        added_to=args.added_to,
+    )
 
 
 def search_line(result: SearchResult) -> dict[str, Any]:
@@ -62,6 +82,7 @@ def evidence_line(evidence: Evidence) -> dict[str, Any]:
         "text": evidence.text,
         "score": round(evidence.score, 4),
         "channels": evidence.channels,
+        "given": evidence.given,
     }
 
 
@@ -82,7 +103,10 @@ def ask(args: Namespace, settings: Settings) -> int:
         engine.start_model(wait=True)
         engine.library.embeddings()
         conversation = args.conversation or engine.new_conversation(args.collection)
-        job = engine.ask(conversation, args.question, document=args.document)
+        filters = _filters(args, engine.library)
+        one = filters == SearchFilter(documents=filters.documents[:1])  # one document and nothing else: it is read whole
+        document = filters.documents[0] if one and filters else None
+        job = engine.ask(conversation, args.question, filters=filters, document=document)
         job.wait()
         return _say_turn(args, job.turn, conversation)
     finally:

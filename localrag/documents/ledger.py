@@ -18,6 +18,7 @@ from localrag.types import Chunk, DocumentRecord, Mark, SourceRecord
 
 __all__ = ["CollectionRecord", "Ledger", "Making", "Passage", "Stored", "now"]
 
+MAX_CHARS = 2**31 - 1
 _DOCUMENT = "id sha256 type title description language reader splitter status error note pages characters chunks added".split()
 _SOURCE = "source name document_id container stamp checked_ns error added".split()
 
@@ -113,9 +114,10 @@ class Ledger(CollectionLedger):
             )
         ]
 
-    def text(self, document_id: str) -> str:
-        """The text of a document, as it was read."""
-        rows = self.db.rows("SELECT text FROM texts WHERE document_id = ?", (document_id,))
+    def text(self, document_id: str, start: int = 0, end: int = MAX_CHARS) -> str:
+        """The text of a document, as it was read, or a part of it."""
+        sql = "SELECT substr(text, ?, ?) AS text FROM texts WHERE document_id = ?"
+        rows = self.db.rows(sql, (start + 1, end - start, document_id))
         return str(rows[0]["text"]) if rows else ""
 
     def marks(self, document_id: str) -> tuple[Mark, ...]:

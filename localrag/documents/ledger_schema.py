@@ -44,6 +44,11 @@ CREATE TABLE IF NOT EXISTS sentences (
     chunk_id TEXT NOT NULL, index_name TEXT NOT NULL, ranges BLOB NOT NULL, vectors BLOB NOT NULL,
     PRIMARY KEY (chunk_id, index_name)) WITHOUT ROWID;
 
+-- What questions without an answer reach in a collection: see `retrieval.confidence`.
+CREATE TABLE IF NOT EXISTS calibrations (
+    collection_id TEXT PRIMARY KEY REFERENCES collections(id) ON DELETE CASCADE, index_name TEXT NOT NULL,
+    chunks INTEGER NOT NULL, words REAL NOT NULL, cosine REAL NOT NULL);
+
 -- Chunk ids that Chroma may hold and no document has: announced by a write that has not ended, or replaced since.
 CREATE TABLE IF NOT EXISTS unfinished (chunk_id TEXT PRIMARY KEY, collection_id TEXT NOT NULL, replaced INTEGER NOT NULL);
 

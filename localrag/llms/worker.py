@@ -38,7 +38,7 @@ class ModelWorker:
         self.state = ModelState()
         self._model: LoadedModel | None = None
         self._loaded: ModelSettings | None = None
-        self._held = threading.Lock()
+        self._in_use = threading.Lock()
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
         self._thread.start()
@@ -48,16 +48,20 @@ class ModelWorker:
         self._tasks.put(task)
 
     def look(self, read: Callable[[LoadedModel | None], T]) -> T:
-        """What `read` makes of the model on this very thread; meanwhile it is not freed.
+        """What `read` makes of the model on this very thread, which must not take long; meanwhile it is not freed.
 
-        For what only reads the vocabulary and the template: llama.cpp's tokenizer keeps its state on the caller's stack.
+        For what only reads the vocabulary and the template: llama.cpp's tokenizer keeps nothing between two calls.
         """
-        with self._held:
+        with self._in_use:
             return read(self._model)
 
     def load(self, settings: ModelSettings, then: Callable[[LocalRagError | None], None] = lambda _error: None) -> None:
         """Queue a change of model; `then` is called on the worker thread with the error, or None when it is in use."""
         self.submit(lambda _model: then(self._swap(settings)))
+
+    def count_tokens(self, text: str) -> int | None:
+        """How many tokens a text is for the model, from any thread; None when none is loaded."""
+        return self.look(lambda model: None if model is None else len(model.tokenize(text)))
 
     def cancel(self) -> None:
         """Stop the answer being generated, if there is one."""
@@ -107,7 +111,7 @@ class ModelWorker:
         return None
 
     def _release(self) -> None:
-        with self._held:
-            if self._model is not None:
-                self._model.close()
-                self._model = self._loaded = None
+        with self._in_use:
+            model, self._model, self._loaded = self._model, None, None
+        if model is not None:
+            model.close()

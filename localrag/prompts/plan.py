@@ -27,6 +27,7 @@ KEEP_SHARE = 0.5
 """When the window is full, old turns go until this share is left for history: one larger step instead of one each turn."""
 
 
+NOT_GIVEN = "it fits the question less well than what the model reads, and is shown to you alone"
 FULL = "the window is full, and older turns go first"
 WITH_HEADINGS = frozenset({"whole", "part"})
 """Channels of evidence that keeps its headings: a passage names its place, a whole document is to be read as it is."""
@@ -59,7 +60,9 @@ def plan_prompt(
         PromptError: even the question alone does not fit the window.
     """
     reserved = min(answer.max_tokens, model.n_ctx // 2)
-    draft = _Draft([turn for turn in turns if turn.answer], list(enumerate(evidence)))
+    given = [(number, span) for number, span in enumerate(evidence) if span.given]
+    draft = _Draft([turn for turn in turns if turn.answer], given)
+    draft.dropped += [Dropped("evidence", span.text, NOT_GIVEN) for span in evidence if not span.given]
     if hub_prompt is not None and draft.turns:
         why = f"the prompt {hub_prompt.name} takes one question alone"
         draft.dropped += [Dropped("history", turn.question, why) for turn in draft.turns]
@@ -152,14 +155,18 @@ def _chat_segments(model: PromptFormat, model_id: str, question: str, draft: _Dr
 def _question_segments(
     model: PromptFormat, question: str, fresh: Sequence[tuple[int, Evidence]], known: bool, with_documents: bool
 ) -> list[Segment]:
-    """The new user message: passages, the best last and so nearest to the question, then the question.
+    """The new user message: passages, then the question.
 
+    Those of one document stand in its order; the document with the best of them stands last, nearest to the question.
     Line breaks inside a passage are folded: small models take a document's layout for something to continue.
     """
     if not with_documents:
         return [_text(model, "question", question)]
     segments: list[Segment] = []
-    for number, evidence in sorted(fresh, key=lambda item: item[1].score):
+    best: dict[str, float] = {}
+    for _, evidence in fresh:
+        best[evidence.document_id] = max(evidence.score, best.get(evidence.document_id, 0.0))
+    for number, evidence in sorted(fresh, key=lambda item: (best[item[1].document_id], item[1].document_id, item[1].start)):
         lead = LEAD if not segments else ""
         segments.append(_text(model, "evidence", passage_text(evidence, lead), number))
     lead = "Use the context above.\n" if known and not fresh else ""
@@ -175,7 +182,7 @@ def _turn_segments(model: PromptFormat, model_id: str, turn: Turn, at: int, answ
     if turn.model_id == model_id and turn.plan is not None:
         kept = [s for s in turn.plan.segments if s.kind in ("evidence", "question")]
         return [replace(segment, kind="history", ref=at) for segment in kept]
-    fresh = "".join(map(passage_text, sorted(turn.evidence, key=lambda evidence: evidence.score)))
+    fresh = "".join(map(passage_text, sorted(_given(turn), key=lambda evidence: evidence.score)))
     text = f"Context:\n{fresh}Question: {turn.question}" if fresh else turn.question
     return [_text(model, "history", text, at)]
 
@@ -183,9 +190,14 @@ def _turn_segments(model: PromptFormat, model_id: str, turn: Turn, at: int, answ
 def _shown(turn: Turn, model_id: str) -> list[Evidence]:
     """The evidence an earlier turn itself puts into the window (it may have leaned on a turn before it)."""
     if turn.model_id != model_id or turn.plan is None:
-        return list(turn.evidence)
+        return _given(turn)
     refs = [s.ref for s in turn.plan.segments if s.kind == "evidence" and s.ref is not None]
     return [turn.evidence[ref] for ref in refs if ref < len(turn.evidence)]
+
+
+def _given(turn: Turn) -> list[Evidence]:
+    """What a turn's model read in one window; a summary's parts were read one by one."""
+    return [evidence for evidence in turn.evidence if evidence.given and "part" not in evidence.channels]
 
 
 def _hub_segments(

@@ -31,7 +31,7 @@ class Focus:
         now. A passage without a sentence of some words is left as it is.
         """
         spans = known[0] if known else split_sentences(passage.text)
-        wanted = [at for at, (start, end) in enumerate(spans) if _is_sentence(passage.text[start:end])]
+        wanted = [at for at, (start, end) in enumerate(spans) if is_sentence(passage.text[start:end])]
         if not wanted:
             return passage
         texts = [passage.text[slice(*spans[at])] for at in wanted]
@@ -47,7 +47,8 @@ class Focus:
         return sum(self.weights.get(term, 0.0) for term in set(terms(text, language))) if self.weights else 0.0
 
 
-def _is_sentence(text: str) -> bool:
+def is_sentence(text: str) -> bool:
+    """Whether a text can answer anything: headings and short fragments cannot."""
     words = len(text.split())
     ended = text.rstrip().endswith((".", "。")) and words > 2  # a question would be near to itself, and answers nothing
     return words > LEAST_WORDS or ended or (len(text) > 2 * LEAST_WORDS and " " not in text)

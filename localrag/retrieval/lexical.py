@@ -6,6 +6,7 @@ How often a term is met is counted over the whole ledger, not for each collectio
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Collection, Sequence
 
@@ -33,7 +34,7 @@ def weighed_terms(db: Database, collection_id: str, question: str) -> dict[str, 
     asked = list(dict.fromkeys(term for row in rows for term in terms(question, row["language"])))
     found = db.rows_of(asked, "SELECT term, doc FROM vocabulary WHERE term IN ({ids})")
     counts = {row["term"]: row["doc"] for row in found}
-    whole = db.rows("SELECT coalesce(sum(chunks), 0) AS n FROM documents")[0]["n"]  # of far fewer rows than the chunks are
+    whole = _chunks(db)
     wanted = sorted((term for term in counts if counts[term] <= whole / 2), key=lambda term: counts[term])
     weights: dict[str, float] = {}
     left = MOST_MATCHES
@@ -45,15 +46,33 @@ def weighed_terms(db: Database, collection_id: str, question: str) -> dict[str, 
     return weights
 
 
-def best(db: Database, collection_id: str, wanted: Collection[str], limit: int) -> dict[str, float]:
-    """The chunks of a collection these terms fit best: ids with their BM25 score, higher is better, best first."""
+def rarity(db: Database, asked: Collection[str]) -> dict[str, float]:
+    """A weight above 0 for each of these terms: the rarer in the ledger the higher, the highest for those it does not know."""
+    found = db.rows_of(list(set(asked)), "SELECT term, doc FROM vocabulary WHERE term IN ({ids})")
+    counts = dict.fromkeys(asked, 0) | {row["term"]: row["doc"] for row in found}
+    whole = _chunks(db)
+    return {term: math.log(1 + (whole - count + 0.5) / (count + 0.5)) for term, count in counts.items()}
+
+
+def _chunks(db: Database) -> int:
+    return int(db.rows("SELECT coalesce(sum(chunks), 0) AS n FROM documents")[0]["n"])  # far fewer rows than the chunks are
+
+
+def best(
+    db: Database, collection_id: str, wanted: Collection[str], limit: int, among: Sequence[str] | None = None
+) -> dict[str, float]:
+    """The chunks of a collection these terms fit best: ids with their BM25 score, higher is better, best first.
+
+    `among` are the only documents that count, by id.
+    """
     if not wanted:
         return {}
+    only, ids = ("", ()) if among is None else (" AND d.id IN (SELECT value FROM json_each(?))", (json.dumps(list(among)),))
     rows = db.rows(
         "SELECT k.id, -bm25(words) AS score FROM words JOIN chunks k ON k.number = words.rowid"
-        " JOIN documents d ON d.id = k.document_id WHERE words MATCH ? AND d.collection_id = ?"
+        f" JOIN documents d ON d.id = k.document_id WHERE words MATCH ? AND d.collection_id = ?{only}"
         " ORDER BY score DESC, k.id LIMIT ?",
-        (_any_of(wanted), collection_id, limit),
+        (_any_of(wanted), collection_id, *ids, limit),
     )
     return {row["id"]: row["score"] for row in rows}
 

@@ -1,151 +1,177 @@
-"""From a question to evidence: the best chunks by meaning and by words that the ledger knows, within what was asked for."""
+"""From a question to evidence: the sentences that answer as spans of their documents, or whole passages."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
-from localrag.documents.ledger import CollectionRecord, Ledger, Passage
+import numpy as np
+
+from localrag.documents.ledger import Ledger
+from localrag.documents.places import Places
 from localrag.documents.unfinished import Unfinished
-from localrag.embeddings.base import EmbeddingModel, Vectors
+from localrag.embeddings.base import Spans, Vectors
 from localrag.errors import StoreError
 from localrag.retrieval import lexical
-from localrag.retrieval.focus import Focus
-from localrag.retrieval.fusion import fuse
+from localrag.retrieval.candidates import Found, Searched, candidates
+from localrag.retrieval.confidence import confidence, fit_of
+from localrag.retrieval.diversity import in_order
+from localrag.retrieval.focus import Focus, is_sentence
+from localrag.retrieval.sentence_scores import Scores, Sentence, score_sentences, sentences_of
+from localrag.retrieval.spans import UNLIMITED, Budget, choose
 from localrag.types import Evidence, SearchResult
 
-if TYPE_CHECKING:  # chromadb takes a second to import
-    from localrag.retrieval.vectors import VectorIndex
-
-SPARE = 8
-"""More candidates than asked for at first: an index that is being written may name chunks the ledger does not hold (yet)."""
-BUDGET_CANDIDATES = 50
-FUSED = 50
-"""Candidates from each channel, however few passages are asked for: the best together need not be the best of either."""
-MEANING, WORDS = "meaning", "words"
-PATIENCE_S = 5.0
-"""How long to look again at a collection that changes between the index's answer and the ledger's."""
+SPANNED = 40
+"""Passages whose sentences are looked at."""
+PATIENCE = 5
+"""How often to search again when a document was replaced in the middle of it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Searched:
-    """What is searched, and how.
+class Wanted:
+    """What a search is to bring: `k` whole passages, or without `k` spans of sentences.
 
-    `index` gives the vector database as it is now: another process may have written between two looks.
-    `vector_weight` is that of `RetrievalSettings`.
+    Sentences that score `read_share` of the best one or more are given to the model, within `given`; those that score
+    `least_share` or more are shown beside them, all together within `shown`. Passages below `least_share` are left out.
     """
 
-    collection: CollectionRecord
-    ledger: Ledger
-    index: Callable[[], VectorIndex]
-    model: EmbeddingModel
-    vector_weight: float = 1.0
+    k: int | None = None
+    least_share: float = 0.0
+    read_share: float = 0.0
+    given: Budget = UNLIMITED
+    shown: Budget = UNLIMITED
+    diversity: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """A chunk with its score, its cosine similarity to the question, and the channels that found it by themselves."""
+class _Looked:
+    """A question, and what was found for it."""
 
-    passage: Passage
-    score: float
-    cosine: float
-    channels: tuple[str, ...]
+    searched: Searched
+    focus: Focus
+    found: list[Found]
+    known: dict[str, tuple[Spans, Vectors]]
 
 
-def search(
-    question: str,
-    searched: Searched,
-    k: int | None = None,
-    budget_chars: int | None = None,
-    least_share: float = 0.0,
-) -> SearchResult:
-    """Find evidence: the `k` best passages, or the best ones that fit `budget_chars` together; best first.
+def search(question: str, searched: Searched, wanted: Wanted) -> SearchResult:
+    """Find evidence for a question; best first, nothing cut to fit, no two spans with a sentence in common.
 
-    Passages that score less than `least_share` of the best one are left out: they cost a small model time and distract it.
-    `confidence` is the highest cosine similarity of a passage, not yet calibrated. A passage is never cut to fit.
     Raises:
-        StoreError: the collection was built with another embedding model.
+        StoreError: the question is empty, or the collection was built with another embedding model.
     """
     started = time.perf_counter()
     if not question.strip():
         raise StoreError("The question is empty. Write what you want to know.")
-    wanted = k if k is not None else BUDGET_CANDIDATES
+    for _ in range(PATIENCE):
+        with suppress(_ChangedError):
+            return replace(_search(question, searched, wanted), seconds=time.perf_counter() - started)
+    raise StoreError("The documents change faster than they can be searched. Ask again in a moment.")
+
+
+def _search(question: str, searched: Searched, wanted: Wanted) -> SearchResult:
     collection, ledger, model = searched.collection, searched.ledger, searched.model
     vector = model.embed_question(question)
     terms = lexical.weighed_terms(ledger.db, collection.id, question) if searched.vector_weight < 1 else {}
-    ranked = _candidates(searched, vector, terms, wanted)
-    chosen: list[_Found] = []
-    left = budget_chars
-    for found in ranked:
-        if len(chosen) == wanted or found.score < least_share * ranked[0].score:
-            break
-        if left is not None:
-            if len(found.passage.chunk.text) > left:
-                continue
-            left -= len(found.passage.chunk.text)
-        chosen.append(found)
-    used = (ledger.collection(collection.name) or collection).index_name
-    sentences = Unfinished(ledger.db).sentences([found.passage.chunk.id for found in chosen], used)
-    focus = Focus(vector, model, terms, searched.vector_weight)
-    evidence = [focus.mark(_evidence(found), found.passage.language, sentences.get(found.passage.chunk.id)) for found in chosen]
-    confidence = max(0.0, min(1.0, max((found.cosine for found in ranked), default=0.0)))
-    return SearchResult(question, tuple(evidence), confidence, time.perf_counter() - started)
+    found = candidates(searched, vector, terms, wanted.k or SPANNED)
+    used = found[: wanted.k or SPANNED]
+    index_name = (ledger.collection(collection.name) or collection).index_name
+    known = Unfinished(ledger.db).sentences([hit.passage.chunk.id for hit in used], index_name)
+    looked = _Looked(searched, Focus(vector, model, terms, searched.vector_weight), found, known)
+    evidence = _passages(looked, wanted) if wanted.k else _spans(looked, wanted)
+    likely = confidence(fit_of(question, found, searched), searched.nothing) if found else 0.0
+    return SearchResult(question, tuple(evidence), likely, 0.0)
 
 
-def _candidates(searched: Searched, vector: Vectors, terms: Mapping[str, float], wanted: int) -> list[_Found]:
-    """The `wanted` best chunks the ledger knows, best first; more when they come along.
-
-    A document that is going in, or was broken off, may have any number of vectors in front of them. One that is replaced
-    meanwhile is looked for again: its old chunks are gone, and its new ones were not named yet.
-    """
-    collection, ledger = searched.collection, searched.ledger
-    least = wanted if searched.vector_weight == 1 else max(wanted, FUSED)
-    count, until = least + SPARE, time.monotonic() + PATIENCE_S
-    while collection.chunks:
-        before = ledger.changes()
-        by_words = lexical.best(ledger.db, collection.id, terms, least)
-        try:
-            index = searched.index()
-            by_meaning = dict(index.nearest(collection.index_name, searched.model, vector, count))
-            others = [chunk_id for chunk_id in by_words if chunk_id not in by_meaning]
-            stored = index.vectors(collection.index_name, others)
-        except StoreError:
-            if ledger.changes() == before or time.monotonic() > until:
-                raise
-            by_meaning, stored = {}, {}
-        cosines = by_meaning | {chunk_id: float(found @ vector) for chunk_id, found in stored.items()}
-        passages = ledger.passages(list(cosines))
-        gone = cosines.keys() - passages.keys()
-        if gone:
-            gone -= Unfinished(ledger.db).announced(sorted(gone))
-        if (gone or not by_meaning) and ledger.changes() != before and time.monotonic() < until:
-            collection = ledger.collection(collection.name) or collection  # it may have moved to another index
-            continue
-        if len(passages.keys() & by_meaning.keys()) >= least or len(by_meaning) < count:
-            cosines = {chunk_id: cosine for chunk_id, cosine in cosines.items() if chunk_id in passages}
-            words = by_words | lexical.scores(ledger.db, terms, [i for i in cosines if i not in by_words])
-            scores = fuse(cosines, words, searched.vector_weight)
-            found = [
-                _Found(passages[i], scores[i], cosine, _channels(i in by_meaning, i in by_words))
-                for i, cosine in cosines.items()
-            ]
-            return _in_order(found)
-        count *= 4
-    return []
+def _passages(looked: _Looked, wanted: Wanted) -> list[Evidence]:
+    """The best passages whole, each with its answering sentence marked."""
+    found = [hit for hit in looked.found if hit.score >= wanted.least_share * looked.found[0].score]
+    if wanted.diversity:
+        vectors = looked.searched.index().vectors(
+            looked.searched.collection.index_name, [hit.passage.chunk.id for hit in found]
+        )
+        rows = np.stack([vectors.get(hit.passage.chunk.id, np.zeros_like(looked.focus.question)) for hit in found])
+        found = [found[at] for at in in_order([hit.score for hit in found], rows, wanted.diversity)]
+    return [
+        looked.focus.mark(_evidence(hit), hit.passage.language, looked.known.get(hit.passage.chunk.id))
+        for hit in found[: wanted.k]
+    ]
 
 
-def _channels(by_meaning: bool, by_words: bool) -> tuple[str, ...]:
-    return (MEANING,) * by_meaning + (WORDS,) * by_words
+def _spans(looked: _Looked, wanted: Wanted) -> list[Evidence]:
+    """The best sentences as spans: what the model is given first, then what is shown beside it; best first in each."""
+    focus = looked.focus
+    pool, vectors = sentences_of(looked.found[:SPANNED], looked.known, focus.model, focus.question)
+    if not pool:
+        return []
+    scores = score_sentences(pool, focus.weights, focus.vector_weight)
+    texts, places = _Texts(looked.searched.ledger), looked.searched.places.of(sentence.document_id for sentence in pool)
+    in_turn = in_order(scores.tolist(), vectors, wanted.diversity)
+    # A heading answers nothing, and stands beside the evidence anyway.
+    order = [at for at in in_turn if pool[at].start not in places[pool[at].document_id].headings]
+    best = max((scores[at] for at in order), default=0.0)
+    given = choose(pool, scores.tolist(), order, wanted.read_share * best, wanted.given, texts.between)
+    read = frozenset(at for first, last in given for at in range(first, last + 1))
+    left = wanted.shown
+    if left.limit is not None:
+        spent = sum(left.cost(texts.between(pool[first], pool[last])) for first, last in given)
+        left = replace(left, limit=left.limit - spent)
+    more = choose(pool, scores.tolist(), order, wanted.least_share * best, left, texts.between, read)
+    return [
+        replace(span, given=is_given)
+        for runs, is_given in ((given, True), (more, False))
+        for span in sorted((_span(pool, scores, run, texts, places) for run in runs), key=_best_first)
+    ]
 
 
-def _in_order(found: list[_Found]) -> list[_Found]:
-    """Best first, and what is equally good in the order of the documents: not in the order they happened to go in."""
-    return sorted(found, key=lambda hit: (-round(hit.score, 6), hit.passage.source, hit.passage.chunk.start))
+def _best_first(span: Evidence) -> tuple[float, str, int]:
+    return -round(span.score, 6), span.document, span.start
 
 
-def _evidence(found: _Found) -> Evidence:
+class _Texts:
+    """What stands in documents from one sentence to another."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def between(self, first: Sentence, last: Sentence) -> str:
+        """The text from the start of one sentence to the end of another; `_ChangedError` when the document has changed."""
+        chunk, end = first.found.passage.chunk, max(first.end, last.end)
+        if end <= chunk.end:
+            return chunk.text[first.start - chunk.start : end - chunk.start]
+        text = self._ledger.text(first.document_id, first.start, end)
+        if not (text.startswith(first.text) and text.endswith(last.text)):
+            raise _ChangedError
+        return text
+
+
+class _ChangedError(Exception):
+    """A document was replaced between two looks at it."""
+
+
+def _span(
+    pool: Sequence[Sentence], scores: Scores, run: tuple[int, int], texts: _Texts, places: Mapping[str, Places]
+) -> Evidence:
+    """A run of sentences as evidence, with its best sentence marked; location and channels are that sentence's."""
+    inside = sorted(range(run[0], run[1] + 1), key=lambda at: -scores[at])
+    first, last = pool[run[0]], max(pool[run[0] : run[1] + 1], key=lambda sentence: sentence.end)
+    best = pool[next((at for at in inside if is_sentence(pool[at].text)), inside[0])]
+    text = texts.between(first, last)
+    location, page = places[best.document_id].at(best.start)
+    return replace(
+        _evidence(best.found),
+        location=location,
+        page=page,
+        start=first.start,
+        end=first.start + len(text),
+        text=text,
+        score=float(scores[inside[0]]),
+        focus=(best.start, best.end) if is_sentence(best.text) else None,
+    )
+
+
+def _evidence(found: Found) -> Evidence:
     passage, chunk = found.passage, found.passage.chunk
     return Evidence(
         document_id=chunk.document_id,
@@ -158,4 +184,6 @@ def _evidence(found: _Found) -> Evidence:
         location=chunk.location,
         page=chunk.page,
         channels=found.channels,
+        cosine=found.cosine,
+        bm25=found.bm25,
     )

@@ -93,21 +93,31 @@ class VectorIndex:
             with self._marked():
                 self._guard(partial(target.delete, ids=list(ids[at : at + self._batch])))
 
-    def nearest(self, index_name: str, model: EmbeddingModel, vector: Vectors, k: int) -> list[tuple[str, float]]:
-        """The k nearest chunk ids with their cosine similarity (1.0 identical, 0.0 unrelated), best first."""
+    def nearest(
+        self, index_name: str, model: EmbeddingModel, vector: Vectors, k: int, among: Sequence[str] | None = None
+    ) -> list[tuple[str, float]]:
+        """The k nearest chunk ids with their cosine similarity (1.0 identical, 0.0 unrelated), best first.
+
+        `among` are the only ids that count; ids without a vector among them are no error.
+        """
         target = self._find(index_name)
         if target is None:  # a reader makes nothing: the index may just have given way to another
             return []
         check_identity(target, model)
-        return self._ranked(target, vector, k)
+        return self._ranked(target, vector, k, among)
 
     def finds(self, index_name: str, vector: Vectors) -> bool:
         """Whether a search for a vector of an index leads to it, or to one that is the same."""
         target = self._find(index_name)
         return target is not None and any(score > SAME for _, score in self._ranked(target, vector, 1))
 
-    def _ranked(self, target: Collection, vector: Vectors, k: int) -> list[tuple[str, float]]:
-        found = self._guard(lambda: target.query(query_embeddings=[vector], n_results=k, include=["distances"]))
+    def _ranked(
+        self, target: Collection, vector: Vectors, k: int, among: Sequence[str] | None = None
+    ) -> list[tuple[str, float]]:
+        if among is not None and not among:
+            return []
+        ids = None if among is None else list(among)
+        found = self._guard(lambda: target.query(query_embeddings=[vector], n_results=k, include=["distances"], ids=ids))
         return [(i, 1.0 - float(d)) for i, d in zip(found["ids"][0], found["distances"][0], strict=True)]
 
     def count(self, index_name: str) -> int:

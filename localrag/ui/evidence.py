@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from localrag.engine import Engine
 from localrag.types import Evidence, Turn
 from localrag.ui.markup import plain
 from localrag.ui.prose import FIGURES, circled, passage
-from localrag.wording import counted as counted_word
+from localrag.wording import counted
 
 AROUND_CHARS = 1_500
 PREVIEW = 2
@@ -23,26 +25,33 @@ def evidence_card(engine: Engine, turn: Turn) -> None:
     if not turn.evidence:
         return
     tokens = turn.plan.count("evidence") if turn.plan else 0
-    counted = f"{tokens:,} tokens · " if tokens else ""
-    count = len(turn.evidence)
+    tokens_text = f"{tokens:,} tokens · " if tokens else ""
+    given = [(number, evidence) for number, evidence in enumerate(turn.evidence) if evidence.given]
+    aside = [(number, evidence) for number, evidence in enumerate(turn.evidence) if not evidence.given]
     with st.container(border=True, gap="small"):
-        st.caption(f"Evidence · {_what(turn)} · {counted}{turn.timings.search_s * 1000:.0f} ms")
-        for number, evidence in enumerate(turn.evidence[:PREVIEW]):
-            _passage(engine, turn, number, evidence)
-        if count > PREVIEW:
-            with st.expander(f"{count - PREVIEW} more {_word(turn)}{'s' * (count - PREVIEW > 1)}", type="compact"):
-                for number, evidence in enumerate(turn.evidence[PREVIEW:MOST_CARDS], PREVIEW):
-                    _passage(engine, turn, number, evidence)
-                if count > MOST_CARDS:
-                    st.caption(f"and {count - MOST_CARDS} more, up to the end of the document")
+        st.caption(f"Evidence · {_what(given)} · {tokens_text}{turn.timings.search_s * 1000:.0f} ms")
+        _passages(engine, turn, given[:PREVIEW])
+        if given[PREVIEW:]:
+            with st.expander(f"{counted(len(given) - PREVIEW, f'more {_word(given)}')}", type="compact"):
+                _passages(engine, turn, given[PREVIEW:MOST_CARDS])
+                if given[MOST_CARDS:]:
+                    st.caption(f"and {len(given) - MOST_CARDS} more, up to the end of the document")
+        if aside:
+            with st.expander(f"{counted(len(aside), 'passage')} that fit less well, for you alone", type="compact"):
+                _passages(engine, turn, aside)
 
 
-def _word(turn: Turn) -> str:
-    return "part" if turn.evidence[0].channels == ("part",) else "passage"
+def _word(given: Sequence[tuple[int, Evidence]]) -> str:
+    return "part" if given and "part" in given[0][1].channels else "passage"
 
 
-def _what(turn: Turn) -> str:
-    return "the whole document" if turn.evidence[0].channels == ("whole",) else counted_word(len(turn.evidence), _word(turn))
+def _what(given: Sequence[tuple[int, Evidence]]) -> str:
+    return "the whole document" if given and "whole" in given[0][1].channels else counted(len(given), _word(given))
+
+
+def _passages(engine: Engine, turn: Turn, numbered: Sequence[tuple[int, Evidence]]) -> None:
+    for number, evidence in numbered:
+        _passage(engine, turn, number, evidence)
 
 
 def _passage(engine: Engine, turn: Turn, number: int, evidence: Evidence) -> None:

@@ -57,7 +57,7 @@ def answering_sliders(settings: Settings) -> dict[str, Any]:
         "top_p": _slider("top_p", answer.top_p, 0.05, 1.0, 0.05),
         "max_tokens": _slider("max_tokens", min(answer.max_tokens, 4096), 16, 4096, 16),
         "repeat_penalty": _slider("repeat_penalty", answer.repeat_penalty, 1.0, 2.0, 0.05),
-        "k": _slider("k", settings.retrieval.k, 1, 20, 1, "most passages"),
+        "evidence_tokens": _slider("evidence_tokens", min(settings.retrieval.evidence_tokens, 4000), 50, 4000, 50, "evidence"),
     }
 
 

@@ -48,13 +48,20 @@ def text_of(made: PromptPlan) -> str:
     return "".join(chr(token) for token in made.tokens)
 
 
-def test_the_prompt_is_system_then_passages_with_the_best_last_then_the_question() -> None:
-    made = plan("Why?", [evidence(1, score=0.9), evidence(2, score=0.1), evidence(3, score=0.5)])
+def test_passages_stand_in_their_documents_order_and_the_document_with_the_best_stands_last() -> None:
+    passages = [evidence(3, score=0.9), replace(evidence(4, score=0.7), document_id="other"), evidence(2, score=0.1)]
+    made = plan("Why?", passages)
     assert text_of(made) == (
-        f"<system>{SYSTEM}<user>Context:\nPassage 2 about things.\n\nPassage 3 about things.\n\nPassage 1 about things.\n\n"
+        f"<system>{SYSTEM}<user>Context:\nPassage 4 about things.\n\nPassage 2 about things.\n\nPassage 3 about things.\n\n"
         "Question: Why?<assistant>"
     )
     assert [segment.ref for segment in made.segments if segment.kind == "evidence"] == [1, 2, 0]
+
+
+def test_what_is_shown_to_the_person_alone_is_not_read_and_is_named() -> None:
+    made = plan("Why?", [evidence(1), replace(evidence(2), given=False)])
+    assert [segment.ref for segment in made.segments if segment.kind == "evidence"] == [0]
+    assert [(item.kind, item.text) for item in made.dropped] == [("evidence", "Passage 2 about things.")]
 
 
 def test_every_token_belongs_to_a_segment_of_its_kind() -> None:
