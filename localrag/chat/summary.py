@@ -77,6 +77,7 @@ class Summarising:
                 return self._finish(job, model, plan, (self._document,))
             try:
                 self._ground = self._begin(job, model)
+                job.update(evidence=self._ground.parts)
             except CutStoppedError:
                 job.update(timings=Timings(finish="cancelled", total_s=job.elapsed()))
                 return False

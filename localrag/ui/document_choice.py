@@ -22,6 +22,8 @@ def document_bar(engine: Engine, collection: str, conversation: Conversation | N
     at = conversation.id if conversation else ""
     ids = sorted(by_id, key=lambda identity: names[identity].casefold())
     picked = state.picked_document(at)
+    if picked is None:
+        picked = _read_last(conversation)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         chosen = st.selectbox(
             "Document",
@@ -33,7 +35,7 @@ def document_bar(engine: Engine, collection: str, conversation: Conversation | N
             label_visibility="collapsed",
             width=340,
         )
-        state.pick_document(at, chosen)
+        state.pick_document(at, chosen or "")
         if chosen is None:
             return None
         st.button(
@@ -47,12 +49,33 @@ def document_bar(engine: Engine, collection: str, conversation: Conversation | N
     return str(chosen)
 
 
+def _read_last(conversation: Conversation | None) -> str | None:
+    """The document that the last turn read whole, or part by part: it is still picked after a reload."""
+    last = conversation.turns[-1].evidence if conversation and conversation.turns else ()
+    return last[0].document_id if last and not {"whole", "part"}.isdisjoint(last[0].channels) else None
+
+
 def ask_about(record: DocumentRecord) -> None:
     """Draw the way from a document to a question about it."""
-    if st.button("Ask about this document", icon=":material/chat:", key=f"ask_{record.id}"):
-        state.choose_collection(record.collection)
-        state.open_conversation(None)
-        state.pick_document("", record.id)
+    st.button(
+        "Ask about this document",
+        icon=":material/chat:",
+        key=f"ask_{record.id}",
+        on_click=_go_and_ask,
+        args=(record.collection, record.id),
+    )
+
+
+def _go_and_ask(collection: str, document_id: str) -> None:
+    state.choose_collection(collection)
+    state.open_conversation(None)
+    state.pick_document("", document_id)
+    state.leave_for_chat()
+
+
+def leave() -> None:
+    """Go to Chat if that was asked for: before this part of the page draws anything that would reach the next page."""
+    if state.take_leave():
         st.switch_page("pages/chat.py")
 
 
