@@ -80,8 +80,14 @@ def _app_commands(add: Add) -> None:
 
     bench = add("bench", "bench:bench", "measure LocalRAG beside LangChain's notebook, in one run")
     bench.add_argument(
-        "what", nargs="?", choices=["all", "ingest"], default="all", help="`ingest`: documents in, and no answers"
+        "what",
+        nargs="?",
+        choices=["all", "ingest", "search"],
+        default="all",
+        help="`ingest`: documents in, and no answers; `search`: how searches slow down as a collection grows",
     )
+    bench.add_argument("--chunks", type=_positive, default=100_000, metavar="N", help="with `search`: grow to N passages")
+    bench.add_argument("--plot", type=Path, metavar="FILE.svg", help="with `search`: draw the growth")
     bench.add_argument("--document", type=Path, metavar="PATH", help="an HTML post; default: the user guide")
     bench.add_argument("--questions", type=Path, metavar="FILE", help='JSONL with {"question": ...}')
     bench.add_argument("--runs", type=_positive, default=3, metavar="N", help="runs of each measurement, default 3")
@@ -147,6 +153,28 @@ def _question_commands(add: Add, inside: argparse.ArgumentParser) -> None:
     asked.add_argument("question", nargs="?", metavar="QUESTION")
     asked.add_argument("--questions", type=Path, metavar="FILE", help='JSONL with {"question": ...}')
 
+    evaluate = add("evaluate", "evaluate:evaluate_search", "measure how well the search finds what questions need", inside)
+    set_of = evaluate.add_mutually_exclusive_group(required=True)
+    set_of.add_argument(
+        "questions", nargs="?", type=Path, metavar="QUESTIONS.jsonl|csv", help="each with the document or text expected"
+    )
+    set_of.add_argument("--make", type=_positive, metavar="N", help="make N questions from the collection's own sentences")
+    evaluate.add_argument("--by-model", action="store_true", help="with --make: the chat model writes the questions")
+    found = evaluate.add_mutually_exclusive_group()
+    found.add_argument("-k", type=_positive, metavar="N", help="the N best passages; default: what Chat uses")
+    found.add_argument("--budget-chars", type=_positive, metavar="N", help="sentences that fit N characters")
+    found.add_argument("--given", action="store_true", help="of what Chat uses only what the model reads")
+    evaluate.add_argument(
+        "--seed",
+        dest="choice",
+        type=_seed,
+        default=0,
+        metavar="S",
+        help="of the questions made and of the intervals, default 0",
+    )
+    evaluate.add_argument("--save", type=Path, metavar="FILE", help="write the questions as JSONL, to be edited and used again")
+    evaluate.add_argument("--details", action="store_true", help="with --json: every question with what was found")
+
     ask = add("ask", "answers:ask", "answer a question from a collection", inside, where)
     ask.add_argument("question", metavar="QUESTION")
     ask.add_argument("--conversation", metavar="ID", help="go on with a conversation")
@@ -179,6 +207,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             root.error("--as goes with --import")
         if (args.no_vectors or args.with_paths) and args.export is None:
             root.error("--no-vectors and --with-paths go with --export")
+    if args.command == "evaluate" and args.by_model and args.make is None:
+        root.error("--by-model goes with --make")
     for name in ("question", "collection", "conversation", "delete", "as_name"):
         if isinstance(given := getattr(args, name, None), str):
             setattr(args, name, printable(given))  # the terminal may send any bytes
@@ -205,6 +235,10 @@ def _positive(text: str) -> int:
     if not 1 <= value <= MOST:
         raise argparse.ArgumentTypeError(f"{text} is not from 1 to {MOST:,}")
     return value
+
+
+def _seed(text: str) -> int:
+    return 0 if text.strip() == "0" else _positive(text)
 
 
 if __name__ == "__main__":

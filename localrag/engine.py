@@ -31,7 +31,7 @@ from localrag.models.catalogue import ModelEntry, list_models
 from localrag.models.starter import starter_chat
 from localrag.prompts.hub import prompt
 from localrag.settings import FIELD_GROUP, ModelSettings, RetrievalSettings, Settings, save_applied
-from localrag.types import EVERYWHERE, Conversation, DocumentRecord, Evidence, SearchFilter, Timings, Turn
+from localrag.types import EVERYWHERE, Conversation, DocumentRecord, Evidence, SearchFilter, SearchResult, Timings, Turn
 from localrag.watching import FolderWatcher
 
 MAX_QUESTION_CHARS = 20_000
@@ -170,21 +170,26 @@ class Engine:
         conversation = self.store.get(conversation_id)
         settings = self.settings.with_values(overrides or {}, "this question")
         wanted = standalone(question, conversation.turns)
-        found, picked = tuple(evidence or ()), None
+        picked = result = None
         if evidence is None and document is not None:
             picked = self._picked(conversation.collection, document, wanted, settings.retrieval)
         elif evidence is None and conversation.collection:
-            found = self._search(conversation.collection, wanted, settings.retrieval, filters)
-        turn = Turn(uuid.uuid4().hex, question, "", found, asked=now())
+            result = self._search(conversation.collection, wanted, settings.retrieval, filters)
         hub = None if settings.answer.prompt == "chat" else prompt(settings.answer.prompt, settings.data_dir / "prompts")
         embeddings = self.library.embeddings() if conversation.collection else None
         answering = Answering(self.store, settings.answer, tuple(conversation.turns), embeddings, hub, picked)
-        if picked is not None:  # before a model is loaded, passages are shown; it may then take the whole
-            fits = self._worker.look(lambda model: model is not None and answering.reads_whole(model, turn))
-            found = (picked.whole,) if fits else picked.search()
-        turn = replace(turn, evidence=found, timings=Timings(search_s=time.perf_counter() - started))
+        fits = picked is not None and self._worker.look(lambda model: answering.reads_whole(model, question))
+        if picked is not None and not fits:
+            result = picked.search()
+        turn = Turn(uuid.uuid4().hex, question, "", (picked.whole,) if picked and fits else tuple(evidence or ()), asked=now())
+        if result is not None:
+            # Passages of a picked document may be all there is before a model is loaded, which may then take the whole.
+            doubted = result.confidence < settings.retrieval.least_confidence and fits is not None
+            refused = settings.retrieval.refuse and doubted
+            turn = replace(turn, evidence=result.evidence, confidence=result.confidence, refused=refused)
+        turn = replace(turn, timings=Timings(search_s=time.perf_counter() - started))
         job = AnswerJob(conversation_id, turn, started)
-        self._queue.add(job, answering)
+        self._queue.add(job, None if turn.refused else answering)
         return job
 
     def _picked(self, collection: str, document: str, question: str, retrieval: RetrievalSettings) -> PickedDocument:
@@ -197,13 +202,10 @@ class Engine:
             raise PromptError("This conversation is without documents. Switch documents on, or start a new chat.")
         return self.library.find_document(collection, document)
 
-    def _search(
-        self, collection: str, question: str, retrieval: RetrievalSettings, filters: SearchFilter
-    ) -> tuple[Evidence, ...]:
+    def _search(self, collection: str, question: str, retrieval: RetrievalSettings, filters: SearchFilter) -> SearchResult:
         count = self._worker.count_tokens
         counter = (lambda text: count(text) or 0) if count("") is not None else None  # none before a model is loaded
-        found = self.library.search(collection, question, retrieval=retrieval, filters=filters, count_tokens=counter)
-        return found.evidence
+        return self.library.search(collection, question, retrieval=retrieval, filters=filters, count_tokens=counter)
 
     def summarise(self, conversation_id: str, document: str, overrides: dict[str, Any] | None = None) -> AnswerJob:
         """Queue a summary of a document of the conversation's collection, as the answer of a new turn.

@@ -51,3 +51,7 @@ class PromptError(LocalRagError):
 
 class DownloadError(LocalRagError):
     """A download failed or brought other bytes than expected; nothing was kept under the final name."""
+
+
+class QuestionSetError(LocalRagError):
+    """Questions to evaluate with cannot be read or made, or expect what the collection does not hold."""

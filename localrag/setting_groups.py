@@ -115,6 +115,10 @@ class RetrievalSettings(Group):
     evidence_tokens: int = Field(800, ge=16, le=100_000, description="Most tokens of evidence the model reads")
     evidence_chars: int = Field(4000, ge=100, le=400_000, description="Most characters of evidence that are shown")
     k: int = Field(0, ge=0, le=50, description="Whole passages instead of sentences, this many; 0 takes sentences")
+    least_confidence: float = Field(
+        0.4, ge=0.0, le=1.0, description="Below this confidence the documents are said to hold no answer, most likely"
+    )
+    refuse: bool = Field(False, description="Do not answer when the documents most likely hold no answer")
     diversity: float = Field(
         0.0, ge=0.0, le=0.9, description="Prefers what is new over what repeats evidence taken before (MMR); 0 is off"
     )

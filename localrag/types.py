@@ -234,6 +234,8 @@ class AnswerSentence:
 class Turn:
     """One question and its answer with the full trace. Token ids are valid for the model named by `model_id` only.
 
+    `confidence` is the search's, None without documents. A `refused` question was not answered: the collection most likely
+    holds no answer.
     `note` is a sentence about how the answer came about, where there is something to know.
     """
 
@@ -249,6 +251,8 @@ class Turn:
     answer_tokens: tuple[int, ...] = ()
     error: str = ""
     asked: str = ""
+    confidence: float | None = None
+    refused: bool = False
     note: str = ""
 
 

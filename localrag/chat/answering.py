@@ -53,10 +53,11 @@ class Answering:
         """Answer, whatever happens, in one go."""
         return guarded(job, self.store, model, lambda loaded: self._answer(job, loaded))
 
-    def reads_whole(self, model: LoadedModel, turn: Turn) -> bool:
-        """Whether this model's window holds all of the picked document; on any thread that holds the model."""
-        plan = partial(self._plan, model, turn.question)
-        return self.picked is not None and fitting((self.picked.whole,), model.n_ctx, plan) is not None
+    def reads_whole(self, model: LoadedModel | None, question: str) -> bool | None:
+        """Whether the window holds all of the picked document, None without a model; on any thread that holds the model."""
+        if self.picked is None or model is None:
+            return None
+        return fitting((self.picked.whole,), model.n_ctx, partial(self._plan, model, question)) is not None
 
     def _plan(self, model: LoadedModel, question: str, evidence: Sequence[Evidence]) -> PromptPlan:
         with_documents = self.embeddings is not None
@@ -68,6 +69,8 @@ class Answering:
         make = partial(self._plan, model, job.turn.question)
         if self.picked is not None:
             evidence, plan = self.picked.evidence(model.n_ctx, make)
+            if evidence == (self.picked.whole,):
+                job.update(confidence=None)  # it was searched for nothing
         else:
             evidence, plan = job.turn.evidence, make(job.turn.evidence)
         job.update("reading", evidence=evidence, plan=plan, model=model.name, model_id=model.model_id)

@@ -33,8 +33,8 @@ class AnswerQueue:
         self._answers: dict[str, AnswerJob] = {}
         self._running: AnswerJob | None = None
 
-    def add(self, job: AnswerJob, work: Work) -> None:
-        """Keep the question and queue its answer.
+    def add(self, job: AnswerJob, work: Work | None) -> None:
+        """Keep the question and queue its answer; without work there is none, and the job ends at once.
 
         Raises:
             PromptError: its conversation's last answer is not finished, or too many wait; nothing is kept.
@@ -51,6 +51,9 @@ class AnswerQueue:
             self._answers.pop(job.conversation_id, None)
             self._answers[job.conversation_id] = job
             self._forget_old()
+            if work is None:
+                job.update("done")
+                return
         self._submit(job, work)
 
     def _submit(self, job: AnswerJob, work: Work) -> None:

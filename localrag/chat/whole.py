@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from localrag.errors import PromptError
 from localrag.prompts.plan import passage_text
-from localrag.types import DocumentRecord, Dropped, Evidence, PromptPlan
+from localrag.types import DocumentRecord, Dropped, Evidence, PromptPlan, SearchResult
 
 MOST_CHARS_A_TOKEN = 12
 """No tokenizer spends fewer tokens on a text worth reading: what is longer cannot fit and need not be counted."""
@@ -20,7 +20,7 @@ class PickedDocument:
     """The whole document as one span, and how to find its best passages instead."""
 
     whole: Evidence
-    search: Callable[[], tuple[Evidence, ...]]
+    search: Callable[[], SearchResult]
 
     def evidence(self, n_ctx: int, plan: Plan) -> tuple[tuple[Evidence, ...], PromptPlan]:
         """The document as one span if the window holds it with everything else, older turns excepted; else passages.
@@ -30,7 +30,7 @@ class PickedDocument:
         made = fitting((self.whole,), n_ctx, plan)
         if made is not None:
             return (self.whole,), made
-        found = self.search()
+        found = self.search().evidence
         made = plan(found)
         why = f"it is longer than the window of {n_ctx} tokens, so its best passages are used instead of the whole"
         return found, replace(made, dropped=(*made.dropped, Dropped("evidence", self.whole.name, why)))

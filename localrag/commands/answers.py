@@ -149,7 +149,7 @@ def ask_line(turn: Turn, conversation: str) -> dict[str, Any]:
         "answer": turn.answer,
         "sentences": [{"text": s.text, "support": s.support, "evidence": list(s.evidence)} for s in turn.sentences],
         "evidence": [evidence_line(evidence) for evidence in turn.evidence],
-        "refused": False,
+        "refused": turn.refused,
         "conversation": conversation,
         "plan": {
             "segments": [{"kind": s.kind, "tokens": len(s.tokens)} for s in plan.segments] if plan else [],
@@ -166,7 +166,7 @@ def ask_line(turn: Turn, conversation: str) -> dict[str, Any]:
 
 
 def _say_answer(turn: Turn) -> None:
-    say_text(marked(turn))
+    say_text("The documents most likely hold no answer. Nearest passages:" if turn.refused else marked(turn))
     for number, evidence in enumerate(turn.evidence, 1):
         say(f"  [{number}] {evidence.name} › {evidence.location or 'beginning'}: {first_line(evidence.text)}")
     for dropped in turn.plan.dropped if turn.plan else ():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localrag.documents.database import Database
-from localrag.documents.ledger_schema import SCHEMA, VERSION
+from localrag.documents.ledger_schema import OLDEST, SCHEMA, VERSION
 from localrag.errors import StoreError
 
 HIDDEN = " "
@@ -45,7 +45,7 @@ class CollectionLedger:
         Raises:
             StoreError: the file cannot be opened or is no ledger.
         """
-        self.db = Database(path, SCHEMA, VERSION)
+        self.db = Database(path, SCHEMA, VERSION, OLDEST)
         self._taken_out = 0
         self.vectors_lock = threading.RLock()
         """Held by who changes vectors and documents together, so that nobody takes out what another has just put in."""

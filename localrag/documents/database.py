@@ -17,8 +17,8 @@ MAX_VARIABLES = 500
 class Database:
     """Every method may be called from any thread; reading never waits for a transaction of this process."""
 
-    def __init__(self, path: Path, schema: str, version: int) -> None:
-        """Open or create the file.
+    def __init__(self, path: Path, schema: str, version: int, oldest: int) -> None:
+        """Open or create the file. From version `oldest` on, what the schema has more is made.
 
         Raises:
             StoreError: it cannot be opened, is no such database, or was made by another version of LocalRAG.
@@ -32,12 +32,12 @@ class Database:
             self._writer.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten with zeros
             found = int(self._writer.execute("PRAGMA user_version").fetchone()[0])
             tables = int(self._writer.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
-            if found == 0 and not tables:
+            if (found == 0 and not tables) or oldest <= found < version:
                 self._writer.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {version}; COMMIT;")
             self._reader = self._connect()
         except (sqlite3.Error, OSError) as exc:
             raise StoreError(f"The ledger {path} cannot be opened: {exc}. Check the data directory.") from exc
-        if tables and found != version:
+        if tables and not oldest <= found <= version:
             self.close()
             raise StoreError(
                 f"The ledger {path} has format {found}, this version of LocalRAG reads format {version}."

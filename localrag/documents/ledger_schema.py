@@ -1,6 +1,7 @@
 """The tables of the ledger."""
 
-VERSION = 3
+VERSION, OLDEST = 4, 3
+"""A ledger of the oldest version or later gets the tables it does not have."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS collections (

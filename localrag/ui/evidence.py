@@ -30,6 +30,8 @@ def evidence_card(engine: Engine, turn: Turn) -> None:
     aside = [(number, evidence) for number, evidence in enumerate(turn.evidence) if not evidence.given]
     with st.container(border=True, gap="small"):
         st.caption(f"Evidence · {_what(given)} · {tokens_text}{turn.timings.search_s * 1000:.0f} ms")
+        if turn.confidence is not None and turn.confidence < engine.settings.retrieval.least_confidence:
+            st.caption(f":material/help: The documents most likely hold no answer (confidence {turn.confidence:.2f}).")
         _passages(engine, turn, given[:PREVIEW])
         if given[PREVIEW:]:
             with st.expander(f"{counted(len(given) - PREVIEW, f'more {_word(given)}')}", type="compact"):

@@ -34,6 +34,8 @@ def finished_turn(engine: Engine, turn: Turn) -> None:
             st.html(answer(turn.answer, turn.sentences))
         if turn.error:
             st.error(plain(turn.error), icon=":material/error:")
+        elif turn.refused:
+            st.caption("Not answered: the documents most likely hold no answer. These are the nearest passages.")
         elif not turn.answer:
             st.caption(_NOTHING.get(turn.timings.finish, "The model wrote nothing. Ask again, or put it differently."))
         elif turn.timings.finish is None:
