@@ -132,7 +132,7 @@ def _where() -> argparse.ArgumentParser:
     """Flags that say in which documents to look."""
     where = argparse.ArgumentParser(add_help=False)
     for name, metavar, what in (
-        ("document", "DOCUMENT", "in this document"),
+        ("document", "DOCUMENT", "in this document (`ask` reads a single one whole if it fits)"),
         ("folder", "FOLDER", "in documents from this folder"),
         ("type", "TYPE", "in documents of this type, such as pdf"),
         ("language", "CODE", "in documents in this language, such as en"),
@@ -182,6 +182,9 @@ def _question_commands(add: Add, inside: argparse.ArgumentParser) -> None:
     ask.add_argument("--temperature", type=float)
     ask.add_argument("--seed", type=int)
     ask.add_argument("--max-tokens", type=int, metavar="N")
+
+    summarise = add("summarise", "answers:summarise", "summarise a whole document, part by part where it is long", inside)
+    summarise.add_argument("document", metavar="DOCUMENT")
 
     attribute = add("attribute", "answers:attribute", "judge how far evidence carries sentences")
     attribute.add_argument("--pairs", type=Path, required=True, metavar="FILE", help='JSONL with {"sentence", "evidence"}')
