@@ -18,6 +18,7 @@ from localrag.documents.sources import read_file
 from localrag.engine import Engine
 from localrag.errors import DocumentError, StoreError
 from localrag.library import Library
+from localrag.prompts.plan import NOT_GIVEN
 from localrag.settings import Settings
 from localrag.types import AnswerSentence, Evidence, SearchFilter, SearchResult, Turn
 from localrag.wording import counted
@@ -89,7 +90,8 @@ def evidence_line(evidence: Evidence) -> dict[str, Any]:
 def _say_evidence(result: SearchResult) -> None:
     say(f"{result.question}  ({counted(len(result.evidence), 'passage')}, {result.seconds * 1000:.0f} ms)")
     for evidence in result.evidence:
-        say(f"  {evidence.score:.2f}  {evidence.name} › {evidence.location or 'beginning'}: {first_line(evidence.text)}")
+        aside = "" if evidence.given else "(shown only) "
+        say(f"  {evidence.score:.2f}  {aside}{evidence.name} › {evidence.location or 'beginning'}: {first_line(evidence.text)}")
 
 
 def ask(args: Namespace, settings: Settings) -> int:
@@ -168,8 +170,9 @@ def ask_line(turn: Turn, conversation: str) -> dict[str, Any]:
 def _say_answer(turn: Turn) -> None:
     say_text("The documents most likely hold no answer. Nearest passages:" if turn.refused else marked(turn))
     for number, evidence in enumerate(turn.evidence, 1):
-        say(f"  [{number}] {evidence.name} › {evidence.location or 'beginning'}: {first_line(evidence.text)}")
-    for dropped in turn.plan.dropped if turn.plan else ():
+        aside = "" if evidence.given else "(not read by the model) "
+        say(f"  [{number}] {aside}{evidence.name} › {evidence.location or 'beginning'}: {first_line(evidence.text)}")
+    for dropped in (item for item in turn.plan.dropped if item.why != NOT_GIVEN) if turn.plan else ():
         say(f"  left out: {dropped.kind} ({first_line(dropped.text)}): {dropped.why}")
     timings = turn.timings
     say(
