@@ -108,9 +108,9 @@ def _spans(looked: _Looked, wanted: Wanted) -> list[Evidence]:
     scores = score_sentences(pool, focus.weights, focus.vector_weight)
     texts, places = _Texts(looked.searched.ledger), looked.searched.places.of(sentence.document_id for sentence in pool)
     in_turn = in_order(scores.tolist(), vectors, wanted.diversity)
-    # A heading answers nothing, and stands beside the evidence anyway.
-    order = [at for at in in_turn if pool[at].start not in places[pool[at].document_id].headings]
-    best = max((scores[at] for at in order), default=0.0)
+    # A heading answers nothing, and stands beside the evidence anyway; but a document may be nothing else.
+    order = [at for at in in_turn if pool[at].start not in places[pool[at].document_id].headings] or in_turn
+    best = max(scores[at] for at in order)
     given = choose(pool, scores.tolist(), order, wanted.read_share * best, wanted.given, texts.between)
     read = frozenset(at for first, last in given for at in range(first, last + 1))
     left = wanted.shown
@@ -141,7 +141,7 @@ class _Texts:
         if end <= chunk.end:
             return chunk.text[first.start - chunk.start : end - chunk.start]
         text = self._ledger.text(first.document_id, first.start, end)
-        if not (text.startswith(first.text) and text.endswith(last.text)):
+        if any(text[s.start - first.start : s.end - first.start] != s.text for s in (first, last)):
             raise _ChangedError
         return text
 

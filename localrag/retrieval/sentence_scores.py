@@ -53,7 +53,7 @@ class Sentence:
 def sentences_of(
     found: Sequence[Found], known: Mapping[str, tuple[Spans, Vectors]], model: EmbeddingModel, question: Vectors
 ) -> tuple[list[Sentence], Vectors]:
-    """The sentences of passages in the order of their documents, each once, and their vectors in rows.
+    """The sentences of passages in the order of their documents, no two overlapping, and their vectors in rows.
 
     `known` are ranges in the passage with their vectors, by chunk id. Without them the first few passages' sentences are
     embedded now, and those of the others have their passage's similarity and a row of zeros.
@@ -73,8 +73,17 @@ def sentences_of(
         for (start, end), cosine, row in zip(spans, cosines, rows, strict=True):
             sentence = Sentence(hit, chunk.start + start, chunk.start + end, chunk.text[start:end], cosine)
             pool.setdefault((chunk.document_id, sentence.start, sentence.end), (sentence, row))  # passages may overlap
-    ordered = [pool[key] for key in sorted(pool)]
+    ordered: list[tuple[Sentence, Vectors]] = []
+    for key in sorted(pool):
+        ordered.append(pool[key])
+        if len(ordered) > 1 and _overlap(ordered[-2][0], ordered[-1][0]):
+            del ordered[-1 if len(ordered[-2][0].text) >= len(ordered[-1][0].text) else -2]
     return [sentence for sentence, _ in ordered], np.asarray([row for _, row in ordered], np.float32)
+
+
+def _overlap(one: Sentence, following: Sentence) -> bool:
+    """Whether two have text in common: one is then the end or the beginning of the other, where a passage was cut."""
+    return one.document_id == following.document_id and following.start < one.end
 
 
 def score_sentences(pool: Sequence[Sentence], weights: Mapping[str, float], vector_weight: float) -> Scores:

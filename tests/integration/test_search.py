@@ -139,6 +139,27 @@ def test_spans_are_the_documents_own_text_and_never_overlap(posted: Library, que
         assert scores == sorted(scores, reverse=True)
 
 
+@pytest.mark.parametrize("overlap", [40, 200])
+def test_passages_that_overlap_make_spans_that_do_not(real_settings: Settings, overlap: int) -> None:
+    library = Library(real_settings.with_values({"chunk_overlap": overlap, "chunk_chars": 300}))
+    try:
+        list(library.ingest("c", sources_at(str(POST))))
+        for share in (0.2, 0.6):
+            chosen = RetrievalSettings(least_share=share, read_share=share + 0.2)
+            evidence = library.search("c", QUESTION, retrieval=chosen).evidence
+            taken = sorted((span.start, span.end) for span in evidence)
+            assert all(one[1] <= other[0] for one, other in pairwise(taken))
+            whole = library.ledger.text(evidence[0].document_id)
+            assert all(span.text == whole[span.start : span.end] for span in evidence)
+    finally:
+        library.close()
+
+
+def test_a_document_of_headings_alone_is_found(library: Library) -> None:
+    list(library.ingest("c", [Source("a.md", data=b"# Heron house\n\n## Reed garden\n")]))
+    assert library.search("c", "Where is the reed garden?").evidence[0].text.strip("# ") == "Reed garden"
+
+
 def test_what_the_model_reads_keeps_to_its_tokens_and_the_rest_is_shown_beside_it(posted: Library) -> None:
     def count(text: str) -> int:
         return 2 + len(text) // 3

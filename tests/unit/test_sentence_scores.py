@@ -33,6 +33,14 @@ def test_a_sentence_of_two_overlapping_passages_is_there_once() -> None:
     assert [s.text for s in pool] == ["First one.", "Second one."]
 
 
+def test_of_a_sentence_and_a_part_of_it_the_whole_one_stays() -> None:
+    text = "The otter swims in the river."
+    for cut in (found(text[10:], 1, 10), found(text[:20], 1, 0)):
+        pool, vectors = sentences_of([cut, found(text)], {}, MODEL, MODEL.embed_question("one"))
+        assert [s.text for s in pool] == [text]
+        assert len(vectors) == 1
+
+
 def test_stored_vectors_are_used_and_without_them_only_a_few_passages_are_embedded() -> None:
     question = MODEL.embed_question("zebra")
     hits = [found(f"Animal {n} is a zebra.", n, 100 * n, cosine=0.25) for n in range(EMBEDDED_NOW + 2)]
