@@ -17,6 +17,7 @@ from localrag.chat.store import ConversationStore
 from localrag.documents.ledger import now
 from localrag.documents.sources import printable
 from localrag.errors import BusyError, LocalRagError, ModelFileError, PromptError
+from localrag.evaluating import Evaluations
 from localrag.intake import Intake
 from localrag.library import Library
 from localrag.llms.base import LoadedModel
@@ -46,6 +47,7 @@ class Engine:
         self.settings = settings
         self.library = Library(settings)
         self.intake = Intake(self.library)
+        self.evaluations = Evaluations(self.library)
         self.watcher = FolderWatcher(self.library, self.intake.sync)
         self.store = ConversationStore(settings.data_dir / "conversations.sqlite")
         self._worker = ModelWorker()
@@ -167,19 +169,16 @@ class Engine:
         wanted = standalone(question, conversation.turns)
         found, confidence = tuple(evidence or ()), None
         if conversation.collection and evidence is None:
-            count = self._token_counter()
-            result = self.library.search(
-                conversation.collection, wanted, retrieval=settings.retrieval, filters=filters, count_tokens=count
-            )
+            chosen, count = settings.retrieval, self.token_counter()
+            result = self.library.search(conversation.collection, wanted, None, None, chosen, filters, count)
             found, confidence = result.evidence, result.confidence
-        searched = time.perf_counter() - started
         refused = settings.retrieval.refuse and confidence is not None and confidence < settings.retrieval.least_confidence
         turn = Turn(
             uuid.uuid4().hex,
             question,
             "",
             found,
-            timings=Timings(search_s=searched),
+            timings=Timings(search_s=time.perf_counter() - started),
             asked=now(),
             confidence=confidence,
             refused=refused,
@@ -205,7 +204,7 @@ class Engine:
         self._worker.submit(lambda model: self._answer(job, answering, model))
         return job
 
-    def _token_counter(self) -> Callable[[str], int] | None:
+    def token_counter(self) -> Callable[[str], int] | None:
         """Counts tokens as the loaded model does; None when none is loaded."""
         count = self._worker.count_tokens
         return (lambda text: count(text) or 0) if count("") is not None else None
@@ -278,11 +277,8 @@ class Engine:
             if self._closed:
                 return
             self._closed = True
-        self.watcher.close()
-        self.intake.close()
-        self._worker.close()
-        self.library.close()
-        self.store.close()
+        for part in (self.watcher, self.evaluations, self.intake, self._worker, self.library, self.store):
+            part.close()
 
 
 def open_engine(settings: Settings) -> Engine:
