@@ -23,7 +23,8 @@ def figures_table(first: Report, second: Report, changes: Mapping[str, Mapping[s
             other, change = others.get(name), changes.get(group, {}).get(name)
             cells = [_figure(group, name, one), _figure(group, name, other), _figure(group, name, change, signed=True)]
             rows.append(_row((METRICS.get(name, name), *cells, clear(change)), "td"))
-    return f"<div style='overflow-x:auto'><table style='{FIGURES};border-collapse:collapse'>{''.join(rows)}</table></div>"
+    frame = "<div style='overflow-x:auto' tabindex='0' role='region' aria-label='Figures of A and B'>"
+    return f"{frame}<table style='{FIGURES};border-collapse:collapse'>{''.join(rows)}</table></div>"
 
 
 def clear(change: Estimate | None) -> str:

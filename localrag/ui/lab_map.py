@@ -65,6 +65,8 @@ def _rows(
         "kind": [kind for kind, _ in placed],
         "x": [point.x for _, point in placed],
         "y": [point.y for _, point in placed],
+        "size": [SHAPES[kind][2] for kind, _ in placed],
+        "opacity": [SHAPES[kind][3] for kind, _ in placed],
         "document": [point.document for _, point in placed],
         "text": [point.beginning for _, point in placed],
     }
@@ -82,7 +84,7 @@ def _spec() -> dict[str, Any]:
     def scale(part: int) -> dict[str, Any]:
         return {"domain": kinds, "range": [SHAPES[kind][part] for kind in kinds]}
 
-    legend = {"title": None, "orient": "bottom", "columns": 3, "symbolOpacity": 1, "symbolSize": 120}
+    legend = {"title": None, "orient": "bottom", "columns": 2, "symbolOpacity": 1, "symbolSize": 120}
     kind = {"field": "kind", "type": "nominal"}
     place = {"type": "quantitative", "axis": None, "scale": {"zero": False, "padding": 14}}
     return {
@@ -92,8 +94,8 @@ def _spec() -> dict[str, Any]:
             "y": {"field": "y", **place},
             "shape": {**kind, "scale": scale(0), "legend": legend},
             "color": {**kind, "scale": scale(1), "legend": legend},
-            "size": {**kind, "scale": scale(2), "legend": None},
-            "opacity": {**kind, "scale": scale(3), "legend": None},
+            "size": {"field": "size", "type": "quantitative", "scale": None},
+            "opacity": {"field": "opacity", "type": "quantitative", "scale": None},
             "tooltip": [
                 {"field": "kind", "title": "is"},
                 {"field": "document", "title": "document"},

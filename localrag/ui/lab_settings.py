@@ -55,7 +55,8 @@ def controls(engine: Engine, side: str) -> None:
     st.caption(
         f":material/edit: Other than in Chat: {', '.join(pending)}." if pending else ":material/check: As Chat searches now."
     )
-    if others := changes(defaults, values):
+    others = changes(defaults, values)
+    if others and others != pending:
         st.caption(f"Other than the defaults: {', '.join(others)}.")
     with st.container(horizontal=True, gap="small"):
         if st.button(f"Use {side} in Chat", key=f"use_{side}", icon=":material/chat:", disabled=not pending):

@@ -72,11 +72,11 @@ def change(at: int, other: int | None, side: str) -> str:
     """What became of a span from A to B, seen from one `side`; places count from 0."""
     if other is None:
         return "gone, not in B" if side == "A" else "new, not in A"
-    place = f"{other + 1} in {'B' if side == 'A' else 'A'}"
     if at == other:
-        return f"= {place}"
-    rises = other < at if side == "A" else at < other
-    return f"{'↑' if rises else '↓'} {place}"
+        return f"= {other + 1} in {'B' if side == 'A' else 'A'}"
+    if side == "A":
+        return f"{'↑' if other < at else '↓'} to {other + 1} in B"
+    return f"{'↑' if at < other else '↓'} from {other + 1} in A"
 
 
 def span_list(spans: Sequence[Evidence], tokens: Sequence[int] | None, others: Sequence[int | None], side: str) -> str:

@@ -109,8 +109,8 @@ def _spans(tried: Tried, others: tuple[int | None, ...], side: str) -> None:
     if not spans:
         st.caption(f"{side} finds nothing for this question.")
         return
-    listed = span_list(spans[:SHOWN_SPANS], tried.tokens, others, side)
-    st.html(listed)
+    st.caption(f"Spans of {side}, best first")
+    st.html(span_list(spans[:SHOWN_SPANS], tried.tokens, others, side))
     if spans[SHOWN_SPANS:]:
         with st.expander(f"{counted(len(spans), 'span')}, all of them", type="compact"):
             st.html(span_list(spans, tried.tokens, others, side))
