@@ -52,12 +52,15 @@ def controls(engine: Engine, side: str) -> None:
         for name in FIELDS:
             _field(side, name, values[name], chat[name], disabled=bool(values["k"]) and name in SENTENCES_ONLY)
     pending = changes(chat, values)
-    st.caption(
-        f":material/edit: Other than in Chat: {', '.join(pending)}." if pending else ":material/check: As Chat searches now."
-    )
     others = changes(defaults, values)
-    if others and others != pending:
-        st.caption(f"Other than the defaults: {', '.join(others)}.")
+    with st.container(gap="xsmall"):  # a frame of its own: a line that comes or goes moves no button
+        st.caption(
+            f":material/edit: Other than in Chat: {', '.join(pending)}."
+            if pending
+            else ":material/check: As Chat searches now."
+        )
+        if others and others != pending:
+            st.caption(f"Other than the defaults: {', '.join(others)}.")
     with st.container(horizontal=True, gap="small"):
         if st.button(f"Use {side} in Chat", key=f"use_{side}", icon=":material/chat:", disabled=not pending):
             with show_errors():

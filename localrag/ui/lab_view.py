@@ -90,13 +90,14 @@ def _found(tried: list[Tried]) -> None:
     changes = rank_changes(first, second)
     for column, side, one in zip(st.columns(2, gap="large"), SIDES, tried, strict=True):
         column.html(f"<div style='{FIGURES}'><b>{side}</b> · {figures(one)}</div>")
-    if first or second:
-        st.html(rank_lines(first, second, changes))
-        more = max(len(first), len(second)) > SHOWN_RANKS
-        st.caption(
-            "Lines join what is the same in both: solid where its place changed, dashed where not. What has no line is in one"
-            " list only. A dotted frame: shown to you, not read by the model." + f" The first {SHOWN_RANKS}." * more
-        )
+    with st.container():  # a frame of its own: what comes or goes in it moves nothing below
+        if first or second:
+            st.html(rank_lines(first, second, changes))
+            more = max(len(first), len(second)) > SHOWN_RANKS
+            st.caption(
+                "Lines join what is the same in both: solid where its place changed, dashed where not. What has no line is in"
+                " one list only. A dotted frame: shown to you, not read by the model." + f" The first {SHOWN_RANKS}." * more
+            )
     for column, side, one, others in zip(
         st.columns(2, gap="large"), SIDES, tried, (changes.of_first, changes.of_second), strict=True
     ):
