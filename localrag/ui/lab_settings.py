@@ -17,7 +17,8 @@ SENTENCES_ONLY = frozenset({"read_share", "evidence_chars", "evidence_tokens"})
 """They choose sentences: with `k` whole passages are taken and these mean nothing."""
 SHARE_STEP = 0.05
 STEPS = {"evidence_chars": 100, "evidence_tokens": 50}
-FIELD_PX = 210
+FIELD_PX = 165
+"""Two fit beside each other on a phone."""
 
 
 def label(name: str) -> str:
@@ -86,7 +87,7 @@ def _set(side: str, text: str, values: dict[str, Any], disabled: bool) -> None:
 def _field(side: str, name: str, value: Any, in_chat: Any, disabled: bool) -> None:
     low, high = bounds(name)
     key = state.show_lab_setting(side, name, value)
-    text = label(name) if value == in_chat else f":material/edit: {label(name)} · Chat: {in_chat:,}"
+    text = label(name) if value == in_chat else f":material/edit: {label(name)}"
     common: dict[str, Any] = {
         "key": key,
         "help": field_info(name).description,
