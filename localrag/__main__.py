@@ -80,8 +80,14 @@ def _app_commands(add: Add) -> None:
 
     bench = add("bench", "bench:bench", "measure LocalRAG beside LangChain's notebook, in one run")
     bench.add_argument(
-        "what", nargs="?", choices=["all", "ingest"], default="all", help="`ingest`: documents in, and no answers"
+        "what",
+        nargs="?",
+        choices=["all", "ingest", "search"],
+        default="all",
+        help="`ingest`: documents in, and no answers; `search`: how searches slow down as a collection grows",
     )
+    bench.add_argument("--chunks", type=_positive, default=100_000, metavar="N", help="with `search`: grow to N passages")
+    bench.add_argument("--plot", type=Path, metavar="FILE.svg", help="with `search`: draw the growth")
     bench.add_argument("--document", type=Path, metavar="PATH", help="an HTML post; default: the user guide")
     bench.add_argument("--questions", type=Path, metavar="FILE", help='JSONL with {"question": ...}')
     bench.add_argument("--runs", type=_positive, default=3, metavar="N", help="runs of each measurement, default 3")
@@ -126,7 +132,7 @@ def _where() -> argparse.ArgumentParser:
     """Flags that say in which documents to look."""
     where = argparse.ArgumentParser(add_help=False)
     for name, metavar, what in (
-        ("document", "DOCUMENT", "in this document"),
+        ("document", "DOCUMENT", "in this document (`ask` reads a single one whole if it fits)"),
         ("folder", "FOLDER", "in documents from this folder"),
         ("type", "TYPE", "in documents of this type, such as pdf"),
         ("language", "CODE", "in documents in this language, such as en"),
@@ -156,7 +162,8 @@ def _question_commands(add: Add, inside: argparse.ArgumentParser) -> None:
     evaluate.add_argument("--by-model", action="store_true", help="with --make: the chat model writes the questions")
     found = evaluate.add_mutually_exclusive_group()
     found.add_argument("-k", type=_positive, metavar="N", help="the N best passages; default: what Chat uses")
-    found.add_argument("--budget-chars", type=_positive, metavar="N", help="passages that fit N characters")
+    found.add_argument("--budget-chars", type=_positive, metavar="N", help="sentences that fit N characters")
+    found.add_argument("--given", action="store_true", help="of what Chat uses only what the model reads")
     evaluate.add_argument(
         "--seed",
         dest="choice",
@@ -175,6 +182,9 @@ def _question_commands(add: Add, inside: argparse.ArgumentParser) -> None:
     ask.add_argument("--temperature", type=float)
     ask.add_argument("--seed", type=int)
     ask.add_argument("--max-tokens", type=int, metavar="N")
+
+    summarise = add("summarise", "answers:summarise", "summarise a whole document, part by part where it is long", inside)
+    summarise.add_argument("document", metavar="DOCUMENT")
 
     attribute = add("attribute", "answers:attribute", "judge how far evidence carries sentences")
     attribute.add_argument("--pairs", type=Path, required=True, metavar="FILE", help='JSONL with {"sentence", "evidence"}')

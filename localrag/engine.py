@@ -8,12 +8,17 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
+from textwrap import shorten
 from typing import Any
 
 from localrag.chat.answering import Answering, warm_up
 from localrag.chat.follow_up import standalone
 from localrag.chat.jobs import AnswerJob, AnswerView
+from localrag.chat.queue import AnswerQueue
 from localrag.chat.store import ConversationStore
+from localrag.chat.summary import Summarising
+from localrag.chat.whole import PickedDocument, whole_document
 from localrag.documents.ledger import now
 from localrag.documents.sources import printable
 from localrag.errors import BusyError, LocalRagError, ModelFileError, PromptError
@@ -26,13 +31,12 @@ from localrag.llms.worker import ModelState, ModelWorker
 from localrag.models.catalogue import ModelEntry, list_models
 from localrag.models.starter import starter_chat
 from localrag.prompts.hub import prompt
-from localrag.settings import FIELD_GROUP, ModelSettings, Settings, save_applied
-from localrag.types import EVERYWHERE, Conversation, Evidence, SearchFilter, Timings, Turn
+from localrag.settings import FIELD_GROUP, ModelSettings, RetrievalSettings, Settings, save_applied
+from localrag.types import EVERYWHERE, Conversation, DocumentRecord, Evidence, SearchFilter, SearchResult, Timings, Turn
 from localrag.watching import FolderWatcher
 
-FINISHED_KEPT = 100
-MAX_QUEUED = 50
 MAX_QUESTION_CHARS = 20_000
+MAX_NAME_CHARS = 100
 
 
 class Engine:
@@ -52,8 +56,7 @@ class Engine:
         self.store = ConversationStore(settings.data_dir / "conversations.sqlite")
         self._worker = ModelWorker()
         self._lock = threading.RLock()
-        self._answers: dict[str, AnswerJob] = {}
-        self._running: AnswerJob | None = None
+        self._queue = AnswerQueue(self._worker, self.store)
         self._closed = False
 
     # Model
@@ -151,10 +154,12 @@ class Engine:
         evidence: Sequence[Evidence] | None = None,
         overrides: dict[str, Any] | None = None,
         filters: SearchFilter = EVERYWHERE,
+        document: str | None = None,
     ) -> AnswerJob:
         """Find the evidence now, on this thread, and queue the answer; returns as soon as the evidence is there.
 
-        `overrides` are settings for this answer alone, by flat name.
+        `overrides` are settings for this answer alone, by flat name. A `document` (id, source or name) is read whole if it
+        fits the window, else it alone is searched.
         Raises:
             LocalRagError: the question is empty, or its collection cannot be searched; nothing is queued.
         """
@@ -167,90 +172,78 @@ class Engine:
         conversation = self.store.get(conversation_id)
         settings = self.settings.with_values(overrides or {}, "this question")
         wanted = standalone(question, conversation.turns)
-        found, confidence = tuple(evidence or ()), None
-        if conversation.collection and evidence is None:
-            chosen, count = settings.retrieval, self.token_counter()
-            result = self.library.search(conversation.collection, wanted, None, None, chosen, filters, count)
-            found, confidence = result.evidence, result.confidence
-        refused = settings.retrieval.refuse and confidence is not None and confidence < settings.retrieval.least_confidence
-        turn = Turn(
-            uuid.uuid4().hex,
-            question,
-            "",
-            found,
-            timings=Timings(search_s=time.perf_counter() - started),
-            asked=now(),
-            confidence=confidence,
-            refused=refused,
-        )
+        picked = result = None
+        if evidence is None and document is not None:
+            picked = self._picked(conversation.collection, document, wanted, settings.retrieval)
+        elif evidence is None and conversation.collection:
+            result = self._search(conversation.collection, wanted, settings.retrieval, filters)
         hub = None if settings.answer.prompt == "chat" else prompt(settings.answer.prompt, settings.data_dir / "prompts")
         embeddings = self.library.embeddings() if conversation.collection else None
-        answering = Answering(self.store, settings.answer, tuple(conversation.turns), embeddings, hub)
+        answering = Answering(self.store, settings.answer, tuple(conversation.turns), embeddings, hub, picked)
+        fits = picked is not None and self._worker.look(lambda model: answering.reads_whole(model, question))
+        if picked is not None and not fits:
+            result = picked.search()
+        turn = Turn(uuid.uuid4().hex, question, "", (picked.whole,) if picked and fits else tuple(evidence or ()), asked=now())
+        if result is not None:
+            # Passages of a picked document may be all there is before a model is loaded, which may then take the whole.
+            doubted = result.confidence < settings.retrieval.least_confidence and fits is not None
+            refused = settings.retrieval.refuse and doubted
+            turn = replace(turn, evidence=result.evidence, confidence=result.confidence, refused=refused)
+        turn = replace(turn, timings=Timings(search_s=time.perf_counter() - started))
         job = AnswerJob(conversation_id, turn, started)
-        with self._lock:
-            waiting = sum(not other.finished for other in self._answers.values())
-            current = self._answers.get(conversation_id)
-            if current is not None and not current.finished:
-                raise PromptError("This conversation's last answer is not finished. Wait for it, or stop it first.")
-            if waiting >= MAX_QUEUED:
-                raise PromptError(f"{waiting} answers are waiting already. Ask again in a moment.")
-            self.store.save_turn(conversation_id, turn)
-            self._answers.pop(conversation_id, None)
-            self._answers[conversation_id] = job
-            self._forget_old()
-            if refused:
-                job.update("done")
-                return job
-        self._worker.submit(lambda model: self._answer(job, answering, model))
+        self._queue.add(job, None if turn.refused else answering)
         return job
 
+    def _picked(self, collection: str, document: str, question: str, retrieval: RetrievalSettings) -> PickedDocument:
+        record = self._document(collection, document)
+        whole, within = whole_document(record, self.library.ledger.text(record.id)), SearchFilter(documents=(record.id,))
+        return PickedDocument(whole, cache(lambda: self._search(collection, question, retrieval, within)))
+
+    def _document(self, collection: str, document: str) -> DocumentRecord:
+        if not collection:
+            raise PromptError("This conversation is without documents. Switch documents on, or start a new chat.")
+        return self.library.find_document(collection, document)
+
+    def _search(self, collection: str, question: str, retrieval: RetrievalSettings, filters: SearchFilter) -> SearchResult:
+        count = self.token_counter()
+        return self.library.search(collection, question, retrieval=retrieval, filters=filters, count_tokens=count)
+
     def token_counter(self) -> Callable[[str], int] | None:
-        """Counts tokens as the loaded model does; None when none is loaded."""
+        """Counts tokens as the loaded model does; None before one is loaded."""
         count = self._worker.count_tokens
         return (lambda text: count(text) or 0) if count("") is not None else None
 
-    def _answer(self, job: AnswerJob, answering: Answering, model: LoadedModel | None) -> None:
-        with self._lock:
-            if job.finished:  # stopped while it was queued
-                return
-            self._running = job
-            if model is not None:
-                model.reset_cancel()
-        answering.run(job, model)
-        self._running = None
+    def summarise(self, conversation_id: str, document: str, overrides: dict[str, Any] | None = None) -> AnswerJob:
+        """Queue a summary of a document of the conversation's collection, as the answer of a new turn.
+
+        What an earlier attempt finished is used; `answer` tells how far it is.
+        Raises:
+            LocalRagError: there is no such document, or it holds no text; nothing is queued.
+        """
+        started = time.perf_counter()
+        conversation = self.store.get(conversation_id)
+        settings = self.settings.with_values(overrides or {}, "this summary")
+        record = self._document(conversation.collection, document)
+        whole = whole_document(record, self.library.ledger.text(record.id))
+        marks, embeddings = self.library.ledger.marks(record.id), self.library.embeddings()
+        summarising = Summarising(self.store, settings.answer, embeddings, whole, marks, conversation.turns)
+        turn = Turn(uuid.uuid4().hex, f"Summarise {shorten(whole.name, MAX_NAME_CHARS, placeholder=' …')}", "", asked=now())
+        job = AnswerJob(conversation_id, turn, started)
+        self._queue.add(job, summarising)
+        return job
 
     def answer(self, conversation_id: str) -> AnswerView | None:
         """The latest answer of a conversation as it stands, with how many come before it; None when none was asked here."""
-        with self._lock:
-            job = self._answers.get(conversation_id)
-            if job is None:
-                return None
-            jobs = list(self._answers.values())
-            ahead = sum(not other.finished for other in jobs[: jobs.index(job)]) if job.state == "queued" else 0
-            return AnswerView(job.state, job.turn, ahead)
+        return self._queue.view(conversation_id)
 
     def wait(self, conversation_id: str, timeout_s: float | None = None) -> bool:
         """Wait until a conversation's answer is finished; False when the time ran out first."""
-        with self._lock:
-            job = self._answers.get(conversation_id)
+        job = self._queue.job(conversation_id)
         return job is None or job.wait(timeout_s)
 
     def stop(self, conversation_id: str) -> None:
         """Stop a conversation's answer, or take its question out of the queue; what was written stays."""
-        with self._lock:
-            job = self._answers.get(conversation_id)
-            if job is None or job.finished:
-                return
-            if self._running is job:
-                self._worker.cancel()
-                return
-            turn = job.update("done", timings=replace(job.turn.timings, finish="cancelled", total_s=job.elapsed()))
-            self.store.save_turn(conversation_id, turn)
-
-    def _forget_old(self) -> None:
-        finished = [key for key, job in self._answers.items() if job.finished]
-        for key in finished[: max(0, len(finished) - FINISHED_KEPT)]:
-            del self._answers[key]
+        self._queue.stop(conversation_id)
 
     # Conversations
 

@@ -107,7 +107,8 @@ class Evidence:
 
     `focus` is the range of its answering sentence, as offsets in the document's text, where it was looked for.
     `channels` are those that found it by themselves: "meaning" (vectors), "words" (BM25); `cosine` and `bm25` are what they
-    scored its best passage with. Of evidence that is not `given` a model reads nothing: it is for the person who asked.
+    scored its best passage with. What was not searched for says why it is here: "whole" (a document that was picked), "part"
+    (of one that was summarised). Of evidence that is not `given` a model reads nothing: it is for the person who asked.
     """
 
     document_id: str
@@ -235,6 +236,7 @@ class Turn:
 
     `confidence` is the search's, None without documents. A `refused` question was not answered: the collection most likely
     holds no answer.
+    `note` is a sentence about how the answer came about, where there is something to know.
     """
 
     id: str
@@ -251,6 +253,7 @@ class Turn:
     asked: str = ""
     confidence: float | None = None
     refused: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

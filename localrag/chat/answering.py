@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from localrag.chat.attribution import attribute
-from localrag.chat.jobs import AnswerJob
+from localrag.chat.jobs import AnswerJob, State
 from localrag.chat.store import ConversationStore
+from localrag.chat.whole import PickedDocument, fitting
 from localrag.embeddings.base import EmbeddingModel
 from localrag.errors import GenerationError, LocalRagError
 from localrag.llms.base import GenerationStats, LoadedModel
 from localrag.prompts.hub import HubPrompt
 from localrag.prompts.plan import opening_tokens, plan_prompt
 from localrag.settings import AnswerSettings
-from localrag.types import PromptPlan, Timings, Turn
+from localrag.types import Evidence, PromptPlan, Timings, Turn
 
 logger = logging.getLogger(__name__)
 
@@ -35,75 +37,112 @@ def warm_up(model: LoadedModel | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """What an answer needs beside the model. `embeddings` is None for a chat without documents."""
+    """What an answer needs beside the model. `embeddings` is None for a chat without documents.
+
+    For a `picked` document the model has the last word: it may be another one than when the question was asked.
+    """
 
     store: ConversationStore
     settings: AnswerSettings
     turns: Sequence[Turn]
     embeddings: EmbeddingModel | None
     hub_prompt: HubPrompt | None
+    picked: PickedDocument | None = None
 
-    def run(self, job: AnswerJob, model: LoadedModel | None) -> None:
-        """Answer, whatever happens: the job always ends as done or failed, and its turn is kept."""
-        try:
-            if model is None:
-                raise GenerationError("No model is loaded. Choose one on the Model page, then ask again.")
-            self._answer(job, model)
-            state, error = "done", ""
-        except LocalRagError as exc:
-            state, error = "failed", str(exc)
-        except Exception as exc:  # the provider boundary: the model's thread must outlive any failure
-            logger.exception("answering failed")
-            state, error = "failed", f"The answer failed: {exc}. Ask again, or choose another model on the Model page."
-        turn = replace(job.turn, error=error)
-        try:
-            self.store.save_turn(job.conversation_id, turn)
-        except LocalRagError as exc:
-            turn = replace(turn, error=error or str(exc))
-        job.update("done" if state == "done" else "failed", error=turn.error)
+    def run(self, job: AnswerJob, model: LoadedModel | None) -> bool:
+        """Answer, whatever happens, in one go."""
+        return guarded(job, self.store, model, lambda loaded: self._answer(job, loaded))
 
-    def _answer(self, job: AnswerJob, model: LoadedModel) -> None:
-        plan = plan_prompt(
-            model,
-            model.model_id,
-            job.turn.question,
-            job.turn.evidence,
-            self.turns,
-            self.settings,
-            with_documents=self.embeddings is not None,
-            hub_prompt=self.hub_prompt,
+    def reads_whole(self, model: LoadedModel | None, question: str) -> bool | None:
+        """Whether the window holds all of the picked document, None without a model; on any thread that holds the model."""
+        if self.picked is None or model is None:
+            return None
+        return fitting((self.picked.whole,), model.n_ctx, partial(self._plan, model, question)) is not None
+
+    def _plan(self, model: LoadedModel, question: str, evidence: Sequence[Evidence]) -> PromptPlan:
+        with_documents = self.embeddings is not None
+        return plan_prompt(
+            model, model.model_id, question, evidence, self.turns, self.settings, with_documents, self.hub_prompt
         )
-        job.update("reading", plan=plan, model=model.name, model_id=model.model_id)
-        stats, first_token_s = self._stream(job, model, plan)
-        timings = Timings(
-            search_s=job.turn.timings.search_s,
-            first_token_s=first_token_s,
-            total_s=job.elapsed(),
-            prompt_tokens=stats.prompt_tokens,
-            evaluated_tokens=stats.evaluated,
-            answer_tokens=stats.answer_tokens,
-            prefill_rate=stats.prefill_rate,
-            generation_rate=stats.generation_rate,
-            finish=stats.finish,
-        )
-        tokens = () if stats.hit_stop_text else job.turn.answer_tokens  # the stop text is no part of the conversation
-        job.update(answer=job.turn.answer.strip(), answer_tokens=tokens, timings=timings)
-        if self.embeddings is not None:
-            job.update(sentences=attribute(job.turn.answer, job.turn.evidence, self.embeddings))
 
-    def _stream(self, job: AnswerJob, model: LoadedModel, plan: PromptPlan) -> tuple[GenerationStats, float]:
-        stats = GenerationStats()
-        settings = self.settings.model_copy(update={"max_tokens": plan.reserved})
-        text, tokens = "", []
-        first_token_s, saved = 0.0, time.perf_counter()
-        for piece in model.generate(plan.tokens, settings, plan.stop, stats):
-            if piece.token is not None:
-                tokens.append(piece.token)
-            text += piece.text
-            if not first_token_s and text.strip():
-                first_token_s = job.elapsed()
-            job.update("answering", answer=text, answer_tokens=tuple(tokens))
-            if time.perf_counter() - saved > SAVE_EVERY_S:
-                saved = time.perf_counter()
-                self.store.save_turn(job.conversation_id, job.turn)
-        return stats, first_token_s
+    def _answer(self, job: AnswerJob, model: LoadedModel) -> bool:
+        make = partial(self._plan, model, job.turn.question)
+        if self.picked is not None:
+            evidence, plan = self.picked.evidence(model.n_ctx, make)
+            if evidence == (self.picked.whole,):
+                job.update(confidence=None)  # it was searched for nothing
+        else:
+            evidence, plan = job.turn.evidence, make(job.turn.evidence)
+        job.update("reading", evidence=evidence, plan=plan, model=model.name, model_id=model.model_id)
+        write_answer(job, self.store, model, plan, self.settings, self.embeddings)
+        return False
+
+
+def guarded(job: AnswerJob, store: ConversationStore, model: LoadedModel | None, work: Callable[[LoadedModel], bool]) -> bool:
+    """Do a piece of work for an answer; True when there is more of it. Else the job ends, done or failed, its turn kept."""
+    error = ""
+    try:
+        if model is None:
+            raise GenerationError("No model is loaded. Choose one on the Model page, then ask again.")
+        if work(model):
+            return True
+    except LocalRagError as exc:
+        error = str(exc)
+    except Exception as exc:  # the provider boundary: the model's thread must outlive any failure
+        logger.exception("answering failed")
+        error = f"The answer failed: {exc}. Ask again, or choose another model on the Model page."
+    state: State = "failed" if error else "done"
+    turn = replace(job.turn, error=error)
+    try:
+        store.save_turn(job.conversation_id, turn)
+    except LocalRagError as exc:
+        turn = replace(turn, error=error or str(exc))
+    job.update(state, error=turn.error)
+    return False
+
+
+def write_answer(
+    job: AnswerJob,
+    store: ConversationStore,
+    model: LoadedModel,
+    plan: PromptPlan,
+    settings: AnswerSettings,
+    embeddings: EmbeddingModel | None,
+) -> None:
+    """Stream the answer to a prompt into the job's turn, with its figures; with documents, its sentences' support."""
+    stats, first_token_s = _stream(job, store, model, plan, settings)
+    timings = Timings(
+        search_s=job.turn.timings.search_s,
+        first_token_s=first_token_s,
+        total_s=job.elapsed(),
+        prompt_tokens=stats.prompt_tokens,
+        evaluated_tokens=stats.evaluated,
+        answer_tokens=stats.answer_tokens,
+        prefill_rate=stats.prefill_rate,
+        generation_rate=stats.generation_rate,
+        finish=stats.finish,
+    )
+    tokens = () if stats.hit_stop_text else job.turn.answer_tokens  # the stop text is no part of the conversation
+    job.update(answer=job.turn.answer.strip(), answer_tokens=tokens, timings=timings)
+    if embeddings is not None:
+        job.update(sentences=attribute(job.turn.answer, job.turn.evidence, embeddings))
+
+
+def _stream(
+    job: AnswerJob, store: ConversationStore, model: LoadedModel, plan: PromptPlan, settings: AnswerSettings
+) -> tuple[GenerationStats, float]:
+    stats = GenerationStats()
+    settings = settings.model_copy(update={"max_tokens": plan.reserved})
+    text, tokens = "", []
+    first_token_s, saved = 0.0, time.perf_counter()
+    for piece in model.generate(plan.tokens, settings, plan.stop, stats):
+        if piece.token is not None:
+            tokens.append(piece.token)
+        text += piece.text
+        if not first_token_s and text.strip():
+            first_token_s = job.elapsed()
+        job.update("answering", answer=text, answer_tokens=tuple(tokens))
+        if time.perf_counter() - saved > SAVE_EVERY_S:
+            saved = time.perf_counter()
+            store.save_turn(job.conversation_id, job.turn)
+    return stats, first_token_s

@@ -8,9 +8,11 @@ are first values, set by hand on answers of the starter model; their error rates
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from localrag.documents.sentences import split_sentences
+from localrag.documents.splitter import cut_span
 from localrag.embeddings.base import EmbeddingModel
 from localrag.types import AnswerSentence, Evidence, Support
 
@@ -19,6 +21,13 @@ WORD_SHARE_WEIGHT = 0.6
 CITED_WITHIN = 0.08
 """Further evidence is cited when its score is this close to the best."""
 MAX_CITED = 2
+MOST_COMPARED = 60
+"""Sentences of evidence whose meaning is compared with an answer: a whole document has thousands, and embedding them would
+hold up the answers that wait. Those that share most words are taken. One that shares none scores less than WEAK however close
+its meaning is, so what is passed over could at best have been a further weak passage."""
+LEAST_A_SENTENCE = 4
+LONGEST_COMPARED = 1_000
+"""Characters."""
 
 _WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -34,12 +43,35 @@ def attribute(answer: str, evidence: Sequence[Evidence], model: EmbeddingModel) 
     """Every sentence of the answer with its support and the evidence (indices) that carries it, best first."""
     spans = split_sentences(answer)
     sentences = [answer[start:end] for start, end in spans]
-    pieces = [(number, e.text[start:end]) for number, e in enumerate(evidence) for start, end in split_sentences(e.text)]
+    pieces = [(number, text) for number, e in enumerate(evidence) for text in _pieces(e.text)]
     if not sentences or not pieces:
         return tuple(AnswerSentence(text, "unsupported") for text in sentences)
+    if len(pieces) > MOST_COMPARED:
+        pieces = _likely(sentences, pieces)
     vectors = model.embed_sentences(sentences + [text for _, text in pieces])
     cosines = vectors[: len(sentences)] @ vectors[len(sentences) :].T
     return tuple(_sentence(text, pieces, [float(value) for value in row]) for text, row in zip(sentences, cosines, strict=True))
+
+
+def _pieces(text: str) -> list[str]:
+    """The sentences of a text; what runs on without an end is cut, for a long text says too much at once."""
+    spans = split_sentences(text)
+    return [text[a:b] for start, end in spans for a, b in cut_span(text, start, end, LONGEST_COMPARED)]
+
+
+def _likely(sentences: Sequence[str], pieces: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+    """For each sentence the pieces that share most of its words, MOST_COMPARED in all, in the order they stand in."""
+    words = [_content_words(piece) for _, piece in pieces]
+    holders: dict[str, list[int]] = {}
+    for at, held in enumerate(words):
+        for word in held:
+            holders.setdefault(word, []).append(at)
+    most = max(LEAST_A_SENTENCE, MOST_COMPARED // len(sentences))
+    chosen: set[int] = set()
+    for sentence in sentences:
+        shared = Counter(at for word in _content_words(_LIST_MARK.sub("", sentence)) for at in holders.get(word, ()))
+        chosen.update(sorted(shared, key=lambda at: (-shared[at], at))[:most])
+    return [pieces[at] for at in sorted(chosen)] or list(pieces[:1])
 
 
 def support(score: float) -> Support:

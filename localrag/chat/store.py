@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import uuid
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -21,9 +22,35 @@ CREATE TABLE IF NOT EXISTS turns (
     id TEXT PRIMARY KEY, conversation_id TEXT NOT NULL REFERENCES conversations(id) ON DELETE CASCADE,
     position INTEGER NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS turns_by_conversation ON turns (conversation_id, position);
+CREATE TABLE IF NOT EXISTS summaries (
+    text_hash TEXT NOT NULL, model_id TEXT NOT NULL, recipe TEXT NOT NULL, level INTEGER NOT NULL,
+    start INTEGER NOT NULL, "end" INTEGER NOT NULL, summary TEXT NOT NULL, complete INTEGER NOT NULL,
+    conversation_id TEXT NOT NULL REFERENCES conversations(id) ON DELETE CASCADE,
+    PRIMARY KEY (text_hash, model_id, recipe, level, start, "end"));
 """
 TITLE_CHARS = 60
 _TURN = TypeAdapter(Turn)
+
+
+class SummaryKey(NamedTuple):
+    """What the summary of a part hangs on: the document's text, the model, the prompt and settings it was made with."""
+
+    text_hash: str
+    model_id: str
+    recipe: str
+
+
+class PartSummary(NamedTuple):
+    """The summary of a part of a document, from `start` to `end`. Level 0 read the text itself, the next those summaries.
+
+    `complete`: it ended by itself, not at the longest answer.
+    """
+
+    level: int
+    start: int
+    end: int
+    summary: str
+    complete: bool
 
 
 class ConversationStore:
@@ -103,6 +130,23 @@ class ConversationStore:
             "UPDATE conversations SET updated = ?, title = CASE title WHEN '' THEN ? ELSE title END WHERE id = ?",
             (now(), title, conversation_id),
         )
+
+    def keep_summary(self, conversation_id: str, key: SummaryKey, part: PartSummary) -> None:
+        """Keep the summary of a part, for whoever summarises this document next; it goes with the conversation it was made in.
+
+        Raises:
+            StoreError: the conversation was deleted meanwhile, or the disk is full.
+        """
+        self._run(f"INSERT OR REPLACE INTO summaries VALUES ({', '.join('?' * 9)})", (*key, *part, conversation_id))
+
+    def kept_summaries(self, key: SummaryKey) -> list[PartSummary]:
+        """The summaries of parts that are kept for a key, in document order."""
+        rows = self._run(
+            'SELECT level, start, "end", summary, complete FROM summaries WHERE text_hash = ? AND model_id = ? AND recipe = ?'
+            " ORDER BY level, start",
+            tuple(key),
+        )
+        return [PartSummary(row[0], row[1], row[2], row[3], bool(row[4])) for row in rows]
 
     def set_collection(self, conversation_id: str, collection: str) -> None:
         """Ask another collection from the next question on."""

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from localrag.chat.attribution import attribute as attribute_answer
+from localrag.chat.jobs import progress_text
 from localrag.commands.output import DONE, FAILED, complain, first_line, say, say_json, say_text
 from localrag.documents.sources import read_file
 from localrag.engine import Engine
 from localrag.errors import DocumentError, StoreError
 from localrag.library import Library
+from localrag.prompts.plan import NOT_GIVEN
 from localrag.settings import Settings
 from localrag.types import AnswerSentence, Evidence, SearchFilter, SearchResult, Turn
 from localrag.wording import counted
@@ -88,7 +90,8 @@ def evidence_line(evidence: Evidence) -> dict[str, Any]:
 def _say_evidence(result: SearchResult) -> None:
     say(f"{result.question}  ({counted(len(result.evidence), 'passage')}, {result.seconds * 1000:.0f} ms)")
     for evidence in result.evidence:
-        say(f"  {evidence.score:.2f}  {evidence.name} › {evidence.location or 'beginning'}: {first_line(evidence.text)}")
+        aside = "" if evidence.given else "(shown only) "
+        say(f"  {evidence.score:.2f}  {aside}{evidence.name} › {evidence.location or 'beginning'}: {first_line(evidence.text)}")
 
 
 def ask(args: Namespace, settings: Settings) -> int:
@@ -102,18 +105,43 @@ def ask(args: Namespace, settings: Settings) -> int:
         engine.start_model(wait=True)
         engine.library.embeddings()
         conversation = args.conversation or engine.new_conversation(args.collection)
-        job = engine.ask(conversation, args.question, filters=_filters(args, engine.library))
+        filters = _filters(args, engine.library)
+        one = filters == SearchFilter(documents=filters.documents[:1])  # one document and nothing else: it is read whole
+        document = filters.documents[0] if one and filters else None
+        job = engine.ask(conversation, args.question, filters=filters, document=document)
         job.wait()
-        turn = job.turn
-        if args.json:
-            say_json(ask_line(turn, conversation))
-        else:
-            _say_answer(turn)
-        if turn.error:
-            complain(turn.error)
-        return FAILED if turn.error else DONE
+        return _say_turn(args, job.turn, conversation)
     finally:
         engine.close()
+
+
+def summarise(args: Namespace, settings: Settings) -> int:
+    """Summarise a document in a new conversation; how far it is goes to standard error."""
+    engine = Engine(settings)
+    try:
+        engine.library.find_document(args.collection, args.document)
+        engine.start_model(wait=True)
+        conversation = engine.new_conversation(args.collection)
+        job = engine.summarise(conversation, args.document)
+        progress = None
+        while not job.finished:
+            job.wait_for_progress(progress)
+            if job.progress is not None and job.progress != progress:
+                progress = job.progress
+                complain(progress_text(progress))
+        return _say_turn(args, job.turn, conversation)
+    finally:
+        engine.close()
+
+
+def _say_turn(args: Namespace, turn: Turn, conversation: str) -> int:
+    if args.json:
+        say_json(ask_line(turn, conversation))
+    else:
+        _say_answer(turn)
+    if turn.error:
+        complain(turn.error)
+    return FAILED if turn.error else DONE
 
 
 def ask_line(turn: Turn, conversation: str) -> dict[str, Any]:
@@ -142,7 +170,10 @@ def ask_line(turn: Turn, conversation: str) -> dict[str, Any]:
 def _say_answer(turn: Turn) -> None:
     say_text("The documents most likely hold no answer. Nearest passages:" if turn.refused else marked(turn))
     for number, evidence in enumerate(turn.evidence, 1):
-        say(f"  [{number}] {evidence.name} › {evidence.location or 'beginning'}: {first_line(evidence.text)}")
+        aside = "" if evidence.given else "(not read by the model) "
+        say(f"  [{number}] {aside}{evidence.name} › {evidence.location or 'beginning'}: {first_line(evidence.text)}")
+    for dropped in (item for item in turn.plan.dropped if item.why != NOT_GIVEN) if turn.plan else ():
+        say(f"  left out: {dropped.kind} ({first_line(dropped.text)}): {dropped.why}")
     timings = turn.timings
     say(
         f"  {timings.prompt_tokens} prompt tokens, {timings.evaluated_tokens} evaluated, first text after"

@@ -20,8 +20,11 @@ from localrag.engine import Engine
 from localrag.errors import DocumentError, GenerationError, ModelFileError, PromptError
 from localrag.evaluation.bench import Plan, measure
 from localrag.evaluation.ingest_bench import Synthetic, measure_ingest
+from localrag.evaluation.machine import Watch
 from localrag.evaluation.ours import UNRELATED, Shelf
-from localrag.evaluation.table import bench_table, ingest_table
+from localrag.evaluation.plot import plot_svg
+from localrag.evaluation.search_bench import LIMIT_MS, Grown, measure_search
+from localrag.evaluation.table import bench_table, ingest_table, search_table
 from localrag.library import Library
 from localrag.models.starter import setup_done
 from localrag.settings import Settings, load_settings
@@ -41,7 +44,9 @@ def bench(args: Namespace, settings: Settings) -> int:
         raise DocumentError(f"There is no file {document}. Give an HTML, Markdown or text file with --document.")
     models_dir = settings.models_dir.absolute()
     with tempfile.TemporaryDirectory(prefix="localrag-bench-", ignore_cleanup_errors=True) as folder:
-        if args.what == "ingest":
+        if args.what == "search":
+            result, table = _search(args, models_dir, Path(folder)), search_table
+        elif args.what == "ingest":
             result, table = _ingest(args, document, models_dir, Path(folder)), ingest_table
         else:
             result, table = _everything(Plan(document, _questions(args), args.runs, models_dir), Path(folder)), bench_table
@@ -64,6 +69,22 @@ def _ingest(args: Namespace, document: Path, models_dir: Path, folder: Path) -> 
         closing(IngestBed(folder / "made", models_dir, Synthetic())) as made,
     ):
         return measure_ingest(document, args.runs, models_dir, real, made, folder / "files", complain)
+
+
+def _search(args: Namespace, models_dir: Path, folder: Path) -> dict[str, Any]:
+    sizes = sorted({10**power for power in range(3, 10) if 10**power < args.chunks} | {args.chunks})
+    library = Library(load_settings({"data_dir": folder / "real", "models_dir": models_dir}, {}, folder))
+    watch, grown = Watch(), list[Grown]()
+    with closing(library):
+        for point in measure_search(sizes, folder, library.embeddings(), complain):
+            grown.append(point)
+            complain(f"{point.chunks:,} passages: {point.median_ms:.0f} ms a search")
+    if args.plot is not None:
+        points = [(float(point.chunks), point.median_ms) for point in grown]
+        svg = plot_svg(points, "A search as a collection grows", "passages", "ms", LIMIT_MS)
+        args.plot.write_text(svg, "utf-8")
+    machine = watch.machine()
+    return {"machine": machine.as_json(), "warning": machine.warning, "searches": [point.as_json() for point in grown]}
 
 
 class IngestBed:

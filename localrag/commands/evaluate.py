@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import partial
 
 from localrag.commands.output import DONE, complain, say, say_json
@@ -19,6 +20,7 @@ from localrag.library import Library
 from localrag.llms.base import LoadedModel
 from localrag.llms.registry import load_model
 from localrag.settings import Settings
+from localrag.types import SearchResult
 
 EVERY = 25
 """Questions between two lines that say how far it is."""
@@ -58,6 +60,11 @@ def _written(args: Namespace, library: Library, model: LoadedModel) -> QuestionS
     return questions
 
 
+def _given(result: SearchResult) -> SearchResult:
+    """A result without what is shown to the person alone."""
+    return replace(result, evidence=tuple(evidence for evidence in result.evidence if evidence.given))
+
+
 def _tokens(model: LoadedModel, text: str) -> int:
     return len(model.tokenize(text))
 
@@ -65,11 +72,12 @@ def _tokens(model: LoadedModel, text: str) -> int:
 def _report(args: Namespace, library: Library, questions: QuestionSet, count_tokens: CountTokens | None) -> Report:
     collection = library.collection(args.collection)
     k, budget = args.k, args.budget_chars
+    find = partial(library.search, args.collection, k=k, budget_chars=budget)
     searching = Searching(
-        find=partial(library.search, args.collection, k=k, budget_chars=budget),
+        find=(lambda question: _given(find(question))) if args.given else find,
         documents=library.documents(args.collection),
         text_of=library.ledger.text,
-        k=k or (DEFAULT_K if budget else library.settings.retrieval.k),
+        k=k or (0 if budget else library.settings.retrieval.k) or DEFAULT_K,
         settings=searching_settings(library.settings, k, budget) | {"embedding": collection.embedding_name},
         count_tokens=count_tokens,
     )

@@ -86,7 +86,7 @@ class Database:
             except sqlite3.Error as exc:
                 raise StoreError(f"The ledger {self.path} cannot be read: {exc}. Check the data directory.") from exc
 
-    def rows_of(self, ids: Sequence[str], sql: str, first: Sequence[object] = ()) -> list[sqlite3.Row]:
+    def rows_of(self, ids: Sequence[str] | Sequence[int], sql: str, first: Sequence[object] = ()) -> list[sqlite3.Row]:
         """What a query finds of these ids, which stand for its `{ids}`; in parts, for SQLite takes only so many variables.
 
         `first` are the values of variables in front of them. Errors as `rows`.

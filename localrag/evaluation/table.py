@@ -30,6 +30,21 @@ def bench_table(result: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def search_table(result: Mapping[str, Any]) -> list[str]:
+    """The result of `bench search`: a line for each size of the collection."""
+    machine = result["machine"]
+    return [
+        f"{machine['cpu']}, {machine['cores']} cores, other programs on {machine['others_during']:.1f} cores while measuring",
+        *([result["warning"]] if result["warning"] else []),
+        "Passages are made up, questions are embedded by the starter model. Medians, in milliseconds.",
+        *(
+            f"  {found['chunks']:>9,} passages {found['median_ms']:>8.0f} ms   slowest of {found['searches']}:"
+            f" {found['slowest_ms']:.0f} ms"
+            for found in result["searches"]
+        ),
+    ]
+
+
 def ingest_table(result: Mapping[str, Any]) -> list[str]:
     """The result of `bench ingest`: a line for each figure, with its ratio."""
     machine, threads, rates = result["machine"], result["threads"], result["chunks_per_s"]

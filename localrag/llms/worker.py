@@ -7,7 +7,7 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from localrag.errors import LocalRagError, ModelLoadError
 from localrag.llms.base import LoadedModel
@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 Task = Callable[[LoadedModel | None], None]
 Status = Literal["none", "loading", "ready", "failed"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +47,21 @@ class ModelWorker:
         """Queue a task; it gets the model, or None when none could be loaded."""
         self._tasks.put(task)
 
+    def look(self, read: Callable[[LoadedModel | None], T]) -> T:
+        """What `read` makes of the model on this very thread, which must not take long; meanwhile it is not freed.
+
+        For what only reads the vocabulary and the template: llama.cpp's tokenizer keeps nothing between two calls.
+        """
+        with self._in_use:
+            return read(self._model)
+
     def load(self, settings: ModelSettings, then: Callable[[LocalRagError | None], None] = lambda _error: None) -> None:
         """Queue a change of model; `then` is called on the worker thread with the error, or None when it is in use."""
         self.submit(lambda _model: then(self._swap(settings)))
 
     def count_tokens(self, text: str) -> int | None:
         """How many tokens a text is for the model, from any thread; None when none is loaded."""
-        with self._in_use:  # a tokenizer only reads the vocabulary, but the model must not be freed meanwhile
-            return None if self._model is None else len(self._model.tokenize(text))
+        return self.look(lambda model: None if model is None else len(model.tokenize(text)))
 
     def cancel(self) -> None:
         """Stop the answer being generated, if there is one."""

@@ -19,6 +19,7 @@ from localrag.types import Dropped, Evidence, PromptPlan, Segment, SegmentKind, 
 SYSTEM = "You are a helpful assistant. Answer the question using the context."
 """Short on purpose: of fifteen wordings tried on twelve questions, none served the starter model better for long."""
 SYSTEM_WITHOUT_DOCUMENTS = "You are a helpful assistant."
+LEAD = "Context:\n"
 _HEADING = re.compile(r"\s{0,3}#{1,6}\s")
 STOP = ("\nQuestion:", "\n Question:")
 """Small models go on with a question of their own, in the pattern of the prompt."""
@@ -28,6 +29,8 @@ KEEP_SHARE = 0.5
 
 NOT_GIVEN = "it fits the question less well than what the model reads, and is shown to you alone"
 FULL = "the window is full, and older turns go first"
+WITH_HEADINGS = frozenset({"whole", "part"})
+"""Channels of evidence that keeps its headings: a passage names its place, a whole document is to be read as it is."""
 
 
 @dataclass(slots=True)
@@ -164,8 +167,8 @@ def _question_segments(
     for _, evidence in fresh:
         best[evidence.document_id] = max(evidence.score, best.get(evidence.document_id, 0.0))
     for number, evidence in sorted(fresh, key=lambda item: (best[item[1].document_id], item[1].document_id, item[1].start)):
-        lead = "Context:\n" if not segments else ""
-        segments.append(_text(model, "evidence", f"{lead}{fold(evidence.text)}\n\n", number))
+        lead = LEAD if not segments else ""
+        segments.append(_text(model, "evidence", passage_text(evidence, lead), number))
     lead = "Use the context above.\n" if known and not fresh else ""
     return [*segments, _text(model, "question", f"{lead}Question: {question}")]
 
@@ -179,7 +182,7 @@ def _turn_segments(model: PromptFormat, model_id: str, turn: Turn, at: int, answ
     if turn.model_id == model_id and turn.plan is not None:
         kept = [s for s in turn.plan.segments if s.kind in ("evidence", "question")]
         return [replace(segment, kind="history", ref=at) for segment in kept]
-    fresh = "".join(f"{fold(evidence.text)}\n\n" for evidence in sorted(_given(turn), key=lambda evidence: evidence.score))
+    fresh = "".join(map(passage_text, sorted(_given(turn), key=lambda evidence: evidence.score)))
     text = f"Context:\n{fresh}Question: {turn.question}" if fresh else turn.question
     return [_text(model, "history", text, at)]
 
@@ -193,7 +196,8 @@ def _shown(turn: Turn, model_id: str) -> list[Evidence]:
 
 
 def _given(turn: Turn) -> list[Evidence]:
-    return [evidence for evidence in turn.evidence if evidence.given]
+    """What a turn's model read in one window; a summary's parts were read one by one."""
+    return [evidence for evidence in turn.evidence if evidence.given and "part" not in evidence.channels]
 
 
 def _hub_segments(
@@ -239,10 +243,26 @@ def _text(model: PromptFormat, kind: SegmentKind, text: str, ref: int | None = N
     return Segment(kind, text, tuple(model.tokenize(text)), ref)
 
 
-def fold(text: str) -> str:
-    """A text in one line, without Markdown headings: a small model takes a document's layout for something to continue."""
-    lines = [line for line in text.splitlines() if not _HEADING.match(line)]
+def passage_text(evidence: Evidence, lead: str = "") -> str:
+    """A passage as it stands in the prompt, after the `lead`."""
+    return f"{lead}{fold(evidence.text, not WITH_HEADINGS.isdisjoint(evidence.channels))}\n\n"
+
+
+def fold(text: str, headings: bool = False) -> str:
+    """A text in one line: a small model takes a document's layout for something to continue.
+
+    Markdown headings are left out, or with `headings` kept as words before a colon.
+    """
+    if headings:
+        lines = [_as_words(line) if _HEADING.match(line) else line for line in text.splitlines()]
+    else:
+        lines = [line for line in text.splitlines() if not _HEADING.match(line)]
     return " ".join(" ".join(lines or text.splitlines()).split())
+
+
+def _as_words(heading: str) -> str:
+    words = heading.strip().strip("#").strip()
+    return f"{words}:" if words[-1:].isalnum() else words
 
 
 def _place(evidence: Evidence) -> tuple[str, int, int]:

@@ -1,7 +1,7 @@
 """How likely a collection holds an answer at all, from how well its best passages fit the question.
 
-Two channels: the share of the question's terms, weighed by their rarity, that a passage holds (terms the collection does not
-know count most), and its cosine similarity. How high these come although there is nothing to find differs from
+Two channels: the share of the question's terms, weighed by their rarity, that a passage holds (terms the ledger does not
+know count half), and its cosine similarity. How high these come although there is nothing to find differs from
 collection to collection: papers of one field resemble each other, and pairs of Chinese characters meet seldom. So made-up
 questions without an answer are asked of each one: a sentence of it, with what stands around it in its document left out. What
 these reach (the median) is 0, full agreement is 1, and the better channel decides. A logistic curve makes a probability of it.
@@ -26,8 +26,10 @@ from localrag.retrieval.candidates import TYPICAL, Fit, Found, Searched, candida
 from localrag.retrieval.focus import is_sentence
 from localrag.types import EVERYWHERE
 
-SLOPE, OFFSET = 3.7, -0.4
+SLOPE, OFFSET = 3.5, -0.45
 """Of the logistic curve; fitted on five public sets, see docs/retrieval.md."""
+NARROWEST = 0.05
+"""A collection of nearly the same texts leaves little room above what means nothing; less than this would be noise."""
 BEST = 3
 """The best of so many passages counts."""
 MADE_UP = 48
@@ -40,8 +42,13 @@ SURROUNDINGS = 5
 
 def confidence(fit: Fit, nothing: Fit = TYPICAL) -> float:
     """The probability (0 to 1) that there is an answer; `nothing` is the fit of questions without one."""
-    lifts = (fit.words - nothing.words) / (1 - nothing.words), (fit.cosine - nothing.cosine) / (1 - nothing.cosine)
-    return 1 / (1 + math.exp(-(SLOPE * max(lifts) + OFFSET)))
+    lift = max(_lift(fit.words, nothing.words), _lift(fit.cosine, nothing.cosine))
+    return 1 / (1 + math.exp(-(SLOPE * lift + OFFSET)))
+
+
+def _lift(value: float, nothing: float) -> float:
+    """How far above what means nothing, as a share of what is left up to 1; no lower than -1."""
+    return max(-1.0, (value - nothing) / max(1 - nothing, NARROWEST))
 
 
 def fit_of(question: str, found: Sequence[Found], searched: Searched) -> Fit:

@@ -12,12 +12,12 @@ from localrag.types import Evidence, SearchResult
 
 
 class EvidenceRetriever(BaseRetriever):
-    """Evidence as LangChain documents: the span's text, with document, location, range and score in the metadata."""
+    """What a model is to read as LangChain documents: the span's text; document, location, range and score beside it."""
 
     find: Callable[[str], SearchResult]
 
     def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
-        return [as_document(evidence) for evidence in self.find(query).evidence]
+        return [as_document(evidence) for evidence in self.find(query).evidence if evidence.given]
 
 
 def as_document(evidence: Evidence) -> Document:

@@ -11,6 +11,7 @@ from localrag.documents.language import NAMES
 from localrag.engine import Engine
 from localrag.types import DocumentRecord, Mark
 from localrag.ui import state
+from localrag.ui.document_choice import ask_about
 from localrag.ui.documents_table import Doubts
 from localrag.ui.markup import plain
 from localrag.ui.text_window import headings, marked, page_starts, start_before, window
@@ -24,6 +25,8 @@ def preview(engine: Engine, record: DocumentRecord, doubted: Doubts) -> None:
     """Draw a document: facts, what went wrong, a part of its text with the ways to the other parts."""
     st.subheader(plain(record.title or record.name), anchor=False)
     _facts(record, doubted)
+    if record.chunks:
+        ask_about(record)
     text = engine.library.ledger.text(record.id)
     if not text:
         return

@@ -13,6 +13,7 @@ from localrag.errors import LocalRagError
 from localrag.rereading import ask_anew
 from localrag.types import DocumentRecord
 from localrag.ui import state
+from localrag.ui.document_choice import leave
 from localrag.ui.document_preview import preview
 from localrag.ui.documents_table import KINDS, ORDERS, SIGNS, Doubts, choose, columns, doubts, kinds, ordered, type_name
 from localrag.ui.markup import plain
@@ -26,6 +27,7 @@ SHORT_LIST = 8
 @st.fragment
 def documents(engine: Engine, collection: CollectionRecord) -> None:
     """Draw the documents; whatever is clicked here draws only this part of the page anew."""
+    leave()
     records = engine.library.ledger.documents(collection.id)
     if not records:
         empty_collection(engine, collection.name)

@@ -14,6 +14,10 @@ from localrag.wording import counted
 
 AROUND_CHARS = 1_500
 PREVIEW = 2
+LONGEST_CARD_CHARS = 600
+"""A whole document, or a part that fills a window, shows its beginning; the rest is a click away."""
+MOST_CARDS = 20
+MOST_SHOWN_CHARS = 60_000
 
 
 def evidence_card(engine: Engine, turn: Turn) -> None:
@@ -25,16 +29,26 @@ def evidence_card(engine: Engine, turn: Turn) -> None:
     given = [(number, evidence) for number, evidence in enumerate(turn.evidence) if evidence.given]
     aside = [(number, evidence) for number, evidence in enumerate(turn.evidence) if not evidence.given]
     with st.container(border=True, gap="small"):
-        st.caption(f"Evidence · {counted(len(given), 'passage')} · {tokens_text}{turn.timings.search_s * 1000:.0f} ms")
+        st.caption(f"Evidence · {_what(given)} · {tokens_text}{turn.timings.search_s * 1000:.0f} ms")
         if turn.confidence is not None and turn.confidence < engine.settings.retrieval.least_confidence:
             st.caption(f":material/help: The documents most likely hold no answer (confidence {turn.confidence:.2f}).")
         _passages(engine, turn, given[:PREVIEW])
         if given[PREVIEW:]:
-            with st.expander(f"{counted(len(given) - PREVIEW, 'more passage')}", type="compact"):
-                _passages(engine, turn, given[PREVIEW:])
+            with st.expander(f"{counted(len(given) - PREVIEW, f'more {_word(given)}')}", type="compact"):
+                _passages(engine, turn, given[PREVIEW:MOST_CARDS])
+                if given[MOST_CARDS:]:
+                    st.caption(f"and {len(given) - MOST_CARDS} more, up to the end of the document")
         if aside:
             with st.expander(f"{counted(len(aside), 'passage')} that fit less well, for you alone", type="compact"):
                 _passages(engine, turn, aside)
+
+
+def _word(given: Sequence[tuple[int, Evidence]]) -> str:
+    return "part" if given and "part" in given[0][1].channels else "passage"
+
+
+def _what(given: Sequence[tuple[int, Evidence]]) -> str:
+    return "the whole document" if given and "whole" in given[0][1].channels else counted(len(given), _word(given))
 
 
 def _passages(engine: Engine, turn: Turn, numbered: Sequence[tuple[int, Evidence]]) -> None:
@@ -44,7 +58,8 @@ def _passages(engine: Engine, turn: Turn, numbered: Sequence[tuple[int, Evidence
 
 def _passage(engine: Engine, turn: Turn, number: int, evidence: Evidence) -> None:
     focus = (evidence.focus[0] - evidence.start, evidence.focus[1] - evidence.start) if evidence.focus else None
-    st.html(passage(evidence.text, focus))
+    long = not focus and len(evidence.text) > LONGEST_CARD_CHARS
+    st.html(passage(f"{evidence.text[:LONGEST_CARD_CHARS]} …" if long else evidence.text, focus))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(f"{circled(number + 1)} {place(evidence)}", width="stretch")
         if st.button("open", key=f"open_{turn.id}_{number}", type="tertiary", icon=":material/open_in_new:"):
@@ -76,12 +91,13 @@ def show_document(engine: Engine, evidence: Evidence) -> None:
         st.html(passage(evidence.text))
         return
     text = engine.library.ledger.text(record.id)
-    start, end = max(0, evidence.start - AROUND_CHARS), min(len(text), evidence.end + AROUND_CHARS)
+    shown_end = min(evidence.end, evidence.start + MOST_SHOWN_CHARS)
+    start, end = max(0, evidence.start - AROUND_CHARS), min(len(text), shown_end + AROUND_CHARS)
     st.subheader(plain(record.title or record.name), anchor=False)
     st.caption(f"{place(evidence)} · characters {evidence.start:,} to {evidence.end:,} of {len(text):,}")
     if text[evidence.start : evidence.end] != evidence.text:
         st.caption("The document has changed since; this is the passage as it was.")
         st.html(passage(evidence.text))
         return
-    st.html(passage(text[start:end], (evidence.start - start, evidence.end - start)))
+    st.html(passage(text[start:end], (evidence.start - start, shown_end - start)))
     st.html(f"<div style='{FIGURES};opacity:0.7'>{'…' * (end < len(text))}</div>")

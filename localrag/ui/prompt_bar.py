@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from localrag.prompts.plan import NOT_GIVEN
 from localrag.types import PromptPlan, SegmentKind, Turn
 from localrag.ui.markup import plain
 from localrag.ui.prose import ACCENT, FIGURES
@@ -40,8 +41,9 @@ def prompt_bar(turn: Turn) -> None:
         figures.append(f"{timings.answer_tokens:,} tokens at {timings.generation_rate:.0f}/s")
     if _FINISH.get(timings.finish):
         figures.append(_FINISH[timings.finish])
-    if plan.dropped:
-        figures.append(f"{len(plan.dropped)} left out")
+    left_out = sum(item.why != NOT_GIVEN for item in plan.dropped)
+    if left_out:
+        figures.append(f"{left_out} left out")
     text = " · ".join(figures)
     st.html(
         f"<div style='display:flex;align-items:center;gap:10px;flex-wrap:wrap;{FIGURES};opacity:0.85'>"

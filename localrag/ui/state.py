@@ -13,6 +13,7 @@ _CONVERSATION, _COLLECTION, _NOTICE, _UPLOADS = "conversation_id", "collection",
 _CHOSEN, _READING, _REMOVAL, _DISMISSED = "chosen_documents", "reading_at", "removal", "dismissed_jobs"
 _ASKED, _QUESTION = "removal_asked", "question"
 _LAB_SETTINGS, _LAB_FOUND, _LAB_OPTION = "lab_settings", "lab_found", "w_lab"
+_PICKED, _SUMMARY, _LEAVE = "picked_documents", "summary_of", "leave_for_chat"
 _ADDRESS = "c"
 COLLECTION_BOX = "collection_box"
 LAB_QUESTION = "w_lab_question"
@@ -65,6 +66,49 @@ def take_question() -> str | None:
     """The question of `ask`, once."""
     question: str | None = st.session_state.pop(_QUESTION, None)
     return question
+
+
+def picked_document(conversation: str) -> str | None:
+    """The id of the one document a conversation asks about, "" for all, None if that was not chosen here.
+
+    The conversation "" is the one that has not begun.
+    """
+    picked: dict[str, str] = st.session_state.get(_PICKED, {})
+    return picked.get(conversation)
+
+
+def pick_document(conversation: str, document_id: str | None) -> None:
+    """Remember which document a conversation asks about, over pages; see `picked_document`."""
+    picked = {key: value for key, value in st.session_state.get(_PICKED, {}).items() if key != conversation}
+    st.session_state[_PICKED] = picked if document_id is None else {**picked, conversation: document_id}
+
+
+def begin_conversation(conversation: str) -> None:
+    """Open a conversation that has just begun, with the document that was picked for it."""
+    pick_document(conversation, picked_document(""))
+    pick_document("", None)
+    open_conversation(conversation)
+
+
+def ask_summary(document_id: str) -> None:
+    """Let the next run summarise a document."""
+    st.session_state[_SUMMARY] = document_id
+
+
+def take_summary() -> str | None:
+    """The document of `ask_summary`, once."""
+    document: str | None = st.session_state.pop(_SUMMARY, None)
+    return document
+
+
+def leave_for_chat() -> None:
+    """Let the next run go to Chat."""
+    st.session_state[_LEAVE] = True
+
+
+def take_leave() -> bool:
+    """Whether to go to Chat, once."""
+    return bool(st.session_state.pop(_LEAVE, False))
 
 
 def notify(text: str) -> None:

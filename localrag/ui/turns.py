@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from localrag.chat.jobs import AnswerView
+from localrag.chat.jobs import AnswerView, progress_text
 from localrag.engine import Engine
 from localrag.types import Turn
 from localrag.ui.evidence import evidence_card, sources_line
@@ -40,6 +40,8 @@ def finished_turn(engine: Engine, turn: Turn) -> None:
             st.caption(_NOTHING.get(turn.timings.finish, "The model wrote nothing. Ask again, or put it differently."))
         elif turn.timings.finish is None:
             st.caption("Interrupted: LocalRAG was closed while this was being written.")
+        if turn.note:
+            st.caption(plain(turn.note))
         if turn.evidence:
             sources_line(turn)
         prompt_bar(turn)
@@ -66,6 +68,8 @@ def _growing(engine: Engine, conversation_id: str) -> None:
     else:
         if view.turn.answer:
             st.html(answer(view.turn.answer))
+        elif view.progress is not None:
+            st.progress(view.progress.characters / max(1, view.progress.size), plain(progress_text(view.progress)))
         else:
             st.caption(_waiting(engine, view))
         prompt_bar(view.turn)

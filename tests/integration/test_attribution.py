@@ -93,3 +93,14 @@ def test_without_evidence_nothing_is_supported_and_an_empty_answer_has_no_senten
     assert [sentence.support for sentence in attribute("It is so. Really.", [], model)] == ["unsupported", "unsupported"]
     assert judged(model, "") == ()
     assert judged(model, " \n ") == ()
+
+
+def test_a_whole_document_is_compared_by_its_likeliest_sentences(model: LlamaCppEmbeddings) -> None:
+    """The sentence that carries an answer is found among thousands, and so is the part it stands in."""
+    filler = [f"The clerk of office {number} filed a report on the weather of that day." for number in range(3_000)]
+    parts = [" ".join(filler[at : at + 1_000]) for at in range(0, 3_000, 1_000)]
+    parts[1] += " The lamp of the tower burned rapeseed oil until 1871. " + "x" * 30_000
+    evidence = [Evidence("d", "/d", "d", at, at + len(text), text, 1.0) for at, text in enumerate(parts)]
+    burned, painted = attribute("The lamp burned rapeseed oil until 1871. It was painted green.", evidence, model)
+    assert (burned.support, burned.evidence[0]) == ("supported", 1)
+    assert painted.support == "unsupported"

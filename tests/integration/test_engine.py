@@ -205,8 +205,7 @@ def test_an_answer_survives_whoever_asked_for_it(engine: Engine) -> None:
     view = engine.answer(conversation)
     assert view is not None
     assert not view.finished
-    job = engine._answers[conversation]
-    finished(job)
+    assert engine.wait(conversation, WAIT_S)
     view = engine.answer(conversation)
     assert view is not None
     assert (view.state, view.turn.answer) == ("done", engine.conversation(conversation).turns[0].answer)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
 
 from localrag.documents.source import Source
 from localrag.engine import Engine
@@ -16,6 +17,7 @@ from localrag.ui.cache import get_engine
 
 APP = str(Path(__file__).parents[2] / "app.py")
 WAIT_S = 30
+TEA = "The kettle boils at 100 degrees. The tea needs four minutes."
 
 
 @pytest.fixture
@@ -35,8 +37,7 @@ def engine(app: AppTest) -> Engine:
     app.run()
     engine = get_engine()
     engine.start_model(wait=True)
-    text = "The kettle boils at 100 degrees. The tea needs four minutes."
-    job = engine.intake.start("default", [Source("tea.txt", data=text.encode())])
+    job = engine.intake.start("default", [Source("tea.txt", data=TEA.encode())])
     assert job.wait(WAIT_S)
     return engine
 
@@ -164,3 +165,68 @@ def test_the_gpu_slider_is_locked_where_llama_cpp_has_no_gpu(app: AppTest, engin
 def test_no_setting_of_the_tester_leaks_into_the_app(app: AppTest) -> None:
     app.run()
     assert str(get_engine().settings.data_dir) == os.environ["LOCALRAG_DATA_DIR"]
+
+
+def button(app: AppTest, label: str) -> Button:
+    return next(b for b in app.button if b.label == label)
+
+
+def test_one_document_is_picked_asked_about_and_summarised(app: AppTest, engine: Engine) -> None:
+    for number in range(3):
+        text = f"Coffee\n\nNumber {number} needs three minutes. The tea is cold."
+        assert engine.intake.start("default", [Source(f"coffee {number}.txt", data=text.encode())]).wait(WAIT_S)
+    app.run()
+    assert "Summarise" not in [b.label for b in app.button]
+    box = next(s for s in app.selectbox if s.label == "Document")
+    assert (box.value, box.placeholder) == (None, "All documents")
+    assert box.options == [*(f"Coffee (coffee {number}.txt)" for number in range(3)), TEA]
+    identity = engine.library.find_document("default", "tea.txt").id
+    box.set_value(identity).run()
+    app.chat_input[0].set_value("What is cold?").run()
+    assert not app.exception
+    assert "Evidence · the whole document" in shown(app)
+    conversation = conversation_of(app)
+    assert engine.wait(conversation, WAIT_S)
+    app.run()
+    assert next(s for s in app.selectbox if s.label == "Document").value == identity, "it stays picked"
+    button(app, "Summarise").click().run()
+    assert not app.exception
+    assert engine.wait(conversation, WAIT_S)
+    app.run()
+    assert "Summarise The kettle boils" in shown(app)
+    turn = engine.conversation(conversation).turns[-1]
+    assert (turn.evidence[0].text, bool(turn.answer)) == (TEA, True)
+
+
+def test_a_long_summary_shows_how_far_it_is_even_after_a_reload_and_is_stopped(app: AppTest, engine: Engine) -> None:
+    engine.apply({"n_ctx": 512}, wait=True)
+    text = "The harbour has many boats and every one of them has a bell. " * 200
+    assert engine.intake.start("default", [Source("harbour.txt", data=text.encode())]).wait(WAIT_S)
+    app.run()
+    record = engine.library.find_document("default", "harbour.txt")
+    next(s for s in app.selectbox if s.label == "Document").set_value(record.id).run()
+    button(app, "Summarise").click().run()
+    assert not app.exception
+    conversation = conversation_of(app)
+    job = engine._queue.job(conversation)
+    assert job is not None
+    assert job.wait_for_progress(None, WAIT_S)
+    fresh = AppTest.from_file(APP, default_timeout=WAIT_S)
+    fresh.query_params["c"] = conversation
+    fresh.run()
+    assert not fresh.exception
+    assert any("of 12,199 characters read" in bar.proto.text.replace("\\", "") for bar in fresh.get("progress"))
+    button(fresh, "Stop").click().run()
+    assert job.wait(WAIT_S)
+    fresh.run()
+    assert "Stopped before the first word" in shown(fresh)
+
+
+def test_a_document_s_preview_leads_to_a_question_about_it(app: AppTest, engine: Engine) -> None:
+    app.switch_page("pages/documents.py").run()
+    record = engine.library.find_document("default", "tea.txt")
+    app.session_state[app.dataframe[0].key] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    app.run()
+    button(app, "Ask about this document").click().run()
+    assert not app.exception
+    assert next(s for s in app.selectbox if s.label == "Document").value == record.id

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from localrag.documents.source import Source
+from localrag.documents.source import Source, sources_at
 from localrag.library import Library
+from localrag.retrieval.confidence import LEAST_CHUNKS
 from localrag.settings import RetrievalSettings, Settings
+from localrag.types import SearchFilter
+from tests.tools.kill_corpus import sentences
 
+OILS = ("whale", "seal", "herring")
 TEXTS = {
     "ferry.txt": "The ferry to Marrow Island leaves the quay at eight. It carries forty cars.",
     "keeper.txt": "The keeper of the lighthouse wound its clockwork every four hours, all night.",
@@ -96,3 +102,128 @@ def test_collections_do_not_see_each_others_words(library: Library) -> None:
     list(library.ingest("a", [Source("a.txt", data=b"The heron stands in the reeds.")]))
     list(library.ingest("b", [Source("b.txt", data=b"The otter swims in the river.")]))
     assert [e.document for e in library.search("a", "otter", k=5).evidence] == ["a.txt"]
+
+
+POST = Path(__file__).with_name("seed_post.html")
+QUESTION = "What are the approaches to Task Decomposition?"
+
+
+@pytest.fixture
+def posted(real_settings: Settings) -> Iterator[Library]:
+    library = Library(real_settings)
+    list(library.ingest("c", sources_at(str(POST))))
+    yield library
+    library.close()
+
+
+def test_the_first_span_is_the_sentence_that_names_the_approaches(posted: Library) -> None:
+    first = posted.search("c", QUESTION).evidence[0]
+    assert first.focus is not None
+    text = posted.ledger.text(first.document_id)
+    assert " ".join(text[slice(*first.focus)].split()).startswith("Task decomposition has three common approaches")
+    assert first.given
+    assert first.location.endswith("Breaking work into steps")
+
+
+@pytest.mark.parametrize("question", [QUESTION, "What does a memory keep?", "How long is a wedding list?", "tools"])
+def test_spans_are_the_documents_own_text_and_never_overlap(posted: Library, question: str) -> None:
+    evidence = posted.search("c", question, retrieval=RetrievalSettings(least_share=0.3)).evidence
+    assert evidence
+    for span in evidence:
+        assert span.text == posted.ledger.text(span.document_id)[span.start : span.end]
+        assert span.focus is None or span.start <= span.focus[0] < span.focus[1] <= span.end
+    taken = sorted((span.document_id, span.start, span.end) for span in evidence)
+    assert all(one[0] != other[0] or one[2] <= other[1] for one, other in pairwise(taken))
+    for given in (True, False):
+        scores = [span.score for span in evidence if span.given == given]
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_what_the_model_reads_keeps_to_its_tokens_and_the_rest_is_shown_beside_it(posted: Library) -> None:
+    def count(text: str) -> int:
+        return 2 + len(text) // 3
+
+    few = RetrievalSettings(evidence_tokens=120, read_share=0.2, least_share=0.2)
+    evidence = posted.search("c", QUESTION, retrieval=few, count_tokens=count).evidence
+    given, aside = [e for e in evidence if e.given], [e for e in evidence if not e.given]
+    assert given
+    assert aside
+    assert sum(count(e.text) for e in given) <= 120
+    assert sum(len(e.text) for e in evidence) <= few.evidence_chars
+
+
+@pytest.mark.parametrize("budget", [60, 300, 1500])
+def test_spans_for_a_budget_in_characters_fit_it(posted: Library, budget: int) -> None:
+    evidence = posted.search("c", QUESTION, budget_chars=budget).evidence
+    assert sum(len(e.text) for e in evidence) <= budget
+    assert all(e.given for e in evidence)
+    assert bool(evidence) == (budget >= 300)
+
+
+def test_a_filter_leaves_only_its_documents(shelf: Library) -> None:
+    ids = {record.source: record.id for record in shelf.documents("c")}
+    everywhere = shelf.search("c", "When does the boat depart?", k=6).evidence
+    assert everywhere[0].document == "ferry.txt"
+    only = SearchFilter(documents=(ids["keeper.txt"], ids["code.txt"]))
+    for asked in ({"k": 6}, {}):
+        found = shelf.search("c", "When does the boat depart?", filters=only, **asked).evidence
+        assert {e.document for e in found} <= {"keeper.txt", "code.txt"}
+        assert found
+    assert shelf.search("c", "boat", filters=SearchFilter(types=("pdf",))).evidence == ()
+    spanish = shelf.search("c", "boat", filters=SearchFilter(languages=("es",))).evidence
+    assert [e.document for e in spanish] == ["casa.txt"]
+
+
+def test_with_diversity_what_is_new_comes_before_what_repeats(real_settings: Settings) -> None:
+    twins = {f"{n}.txt": f"The ferry to Marrow Island leaves at eight o'clock. Copy {n}." for n in "ab"}
+    texts = twins | {"c.txt": "The ferry carries forty cars and a lorry to the mainland on Sundays."}
+    library = Library(real_settings)
+    try:
+        list(library.ingest("c", [Source(name, data=text.encode()) for name, text in texts.items()]))
+        plain = [e.document for e in library.search("c", "When does the ferry leave?", k=3).evidence]
+        spread = RetrievalSettings(diversity=0.6)
+        new = [e.document for e in library.search("c", "When does the ferry leave?", k=3, retrieval=spread).evidence]
+    finally:
+        library.close()
+    assert plain[2] == "c.txt"
+    assert new[1] == "c.txt"
+
+
+def test_a_collection_knows_how_far_it_holds_an_answer(real_settings: Settings) -> None:
+    chance = random.Random(4)
+    facts = [f"The lighthouse of {name} burns {oil} oil." for name, oil in zip("Alby Bora Cress".split(), OILS, strict=True)]
+    texts = [f"{sentences(chance, 40)} {fact}" for fact in facts for _ in range(6)]
+    library = Library(real_settings)
+    try:
+        list(library.ingest("c", [Source(f"{n}.txt", data=text.encode()) for n, text in enumerate(texts)]))
+        record = library.collection("c")
+        assert record.chunks >= LEAST_CHUNKS
+        assert library.calibrations.get(record.id, record.index_name) is not None
+        there = library.search("c", "Which oil does the lighthouse of Bora burn?").confidence
+        not_there = library.search("c", "Who painted the ceiling of the Sistine Chapel?").confidence
+    finally:
+        library.close()
+    least = RetrievalSettings().least_confidence
+    assert not_there < least < there
+
+
+def test_a_document_that_is_replaced_in_the_middle_of_a_search_is_searched_as_it_is_now(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A span over two passages is read from the document's text, which may have changed since its sentences were found."""
+    old, new = (" ".join(f"The {word} heron {n} answers." for n in range(60)) for word in ("grey", "white"))
+    list(library.ingest("c", [Source("a.txt", data=old.encode())]))
+    read, changed = library.ledger.text, []
+
+    def text(document_id: str, start: int = 0, end: int = 2**31 - 1) -> str:
+        if not changed:
+            changed.append(1)
+            list(library.ingest("c", [Source("a.txt", data=new.encode())]))
+        return read(document_id, start, end)
+
+    monkeypatch.setattr(library.ledger, "text", text)
+    everything = RetrievalSettings(least_share=0.0, read_share=0.0)
+    evidence = library.search("c", "Which heron answers?", retrieval=everything).evidence
+    assert changed
+    assert evidence
+    assert all("grey" not in e.text for e in evidence)

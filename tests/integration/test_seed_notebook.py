@@ -119,7 +119,7 @@ def _read_post(name: str, models_dir: Path, folder: Path) -> Iterator[Post]:
         gpt4all_kwargs={"allow_download": False, "model_path": str(models_dir)},
     )
     store = Chroma.from_documents(documents=splits, embedding=embedding, collection_name=f"seed-{name}")
-    library = Library(load_settings({"data_dir": folder, "models_dir": models_dir, "least_share": 0.0}, {}, folder))
+    library = Library(load_settings({"data_dir": folder, "models_dir": models_dir, "k": 4, "least_share": 0.0}, {}, folder))
     events = list(library.ingest(DEFAULT_COLLECTION, [Source(path.name, path=path)]))
     assert events[-1].status == "indexed", events[-1].error
     yield Post(path, title, answer, data, store, store.similarity_search(QUESTION), library)
