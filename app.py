@@ -11,6 +11,7 @@ st.navigation(
         st.Page("pages/chat.py", title="Chat", icon=":material/chat:", default=True),
         st.Page("pages/documents.py", title="Documents", icon=":material/library_books:"),
         st.Page("pages/model.py", title="Model", icon=":material/tune:"),
+        st.Page("pages/lab.py", title="Lab", icon=":material/science:"),
     ],
     position="hidden",
 ).run()

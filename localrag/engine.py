@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -22,6 +22,7 @@ from localrag.chat.whole import PickedDocument, whole_document
 from localrag.documents.ledger import now
 from localrag.documents.sources import printable
 from localrag.errors import BusyError, LocalRagError, ModelFileError, PromptError
+from localrag.evaluating import Evaluations
 from localrag.intake import Intake
 from localrag.library import Library
 from localrag.llms.base import LoadedModel
@@ -50,6 +51,7 @@ class Engine:
         self.settings = settings
         self.library = Library(settings)
         self.intake = Intake(self.library)
+        self.evaluations = Evaluations(self.library)
         self.watcher = FolderWatcher(self.library, self.intake.sync)
         self.store = ConversationStore(settings.data_dir / "conversations.sqlite")
         self._worker = ModelWorker()
@@ -203,9 +205,13 @@ class Engine:
         return self.library.find_document(collection, document)
 
     def _search(self, collection: str, question: str, retrieval: RetrievalSettings, filters: SearchFilter) -> SearchResult:
+        count = self.token_counter()
+        return self.library.search(collection, question, retrieval=retrieval, filters=filters, count_tokens=count)
+
+    def token_counter(self) -> Callable[[str], int] | None:
+        """Counts tokens as the loaded model does; None before one is loaded."""
         count = self._worker.count_tokens
-        counter = (lambda text: count(text) or 0) if count("") is not None else None  # none before a model is loaded
-        return self.library.search(collection, question, retrieval=retrieval, filters=filters, count_tokens=counter)
+        return (lambda text: count(text) or 0) if count("") is not None else None
 
     def summarise(self, conversation_id: str, document: str, overrides: dict[str, Any] | None = None) -> AnswerJob:
         """Queue a summary of a document of the conversation's collection, as the answer of a new turn.
@@ -264,11 +270,8 @@ class Engine:
             if self._closed:
                 return
             self._closed = True
-        self.watcher.close()
-        self.intake.close()
-        self._worker.close()
-        self.library.close()
-        self.store.close()
+        for part in (self.watcher, self.evaluations, self.intake, self._worker, self.library, self.store):
+            part.close()
 
 
 def open_engine(settings: Settings) -> Engine:

@@ -92,11 +92,15 @@ def write_question_set(questions: QuestionSet, path: Path) -> None:
     Raises:
         QuestionSetError: the file cannot be written.
     """
-    lines = [json.dumps(_as_json(question), ensure_ascii=False) for question in questions.questions]
     try:
-        path.write_text("\n".join(lines) + "\n", "utf-8", newline="\n")
+        path.write_text(as_jsonl(questions), "utf-8", newline="\n")
     except OSError as exc:
         raise QuestionSetError(f"The questions cannot be written to {path} ({exc.strerror}). Choose another file.") from exc
+
+
+def as_jsonl(questions: QuestionSet) -> str:
+    """A set as lines of JSON, as `read_question_set` takes them."""
+    return "".join(json.dumps(_as_json(question), ensure_ascii=False) + "\n" for question in questions.questions)
 
 
 def _as_json(question: Question) -> dict[str, Any]:

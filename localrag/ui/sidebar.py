@@ -29,6 +29,7 @@ def sidebar(engine: Engine) -> None:
         st.page_link("pages/chat.py", label="Chat", width="stretch")
         st.page_link("pages/documents.py", label="Documents", width="stretch")
         st.page_link("pages/model.py", label="Model", width="stretch")
+        st.page_link("pages/lab.py", label="Lab", width="stretch")
         st.caption("Everything stays on this machine.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -11,9 +12,11 @@ from localrag.removal import Removal
 _CONVERSATION, _COLLECTION, _NOTICE, _UPLOADS = "conversation_id", "collection", "notice", "uploads"
 _CHOSEN, _READING, _REMOVAL, _DISMISSED = "chosen_documents", "reading_at", "removal", "dismissed_jobs"
 _ASKED, _QUESTION = "removal_asked", "question"
+_LAB_SETTINGS, _LAB_FOUND, _LAB_OPTION = "lab_settings", "lab_found", "w_lab"
 _PICKED, _SUMMARY, _LEAVE = "picked_documents", "summary_of", "leave_for_chat"
 _ADDRESS = "c"
 COLLECTION_BOX = "collection_box"
+LAB_QUESTION = "w_lab_question"
 
 
 def conversation_id() -> str | None:
@@ -180,3 +183,38 @@ def is_dismissed(job: str) -> bool:
 def dismiss(jobs: Sequence[str]) -> None:
     """Put the outcomes of jobs away."""
     st.session_state[_DISMISSED] = frozenset(jobs)
+
+
+def lab_settings(side: str) -> dict[str, Any] | None:
+    """The values of one side of the Lab, by the settings' names; None when nothing was chosen yet."""
+    found: dict[str, Any] | None = st.session_state.get(_LAB_SETTINGS, {}).get(side)
+    return found
+
+
+def keep_lab_settings(side: str, values: dict[str, Any]) -> None:
+    """Remember the values of one side of the Lab over pages."""
+    st.session_state[_LAB_SETTINGS] = st.session_state.get(_LAB_SETTINGS, {}) | {side: values}
+
+
+def show_lab_setting(side: str, name: str, value: Any) -> str:
+    """Let the widget of a setting show a value; returns the widget's key."""
+    key = f"{_LAB_OPTION}_{side}_{name}"
+    st.session_state[key] = value
+    return key
+
+
+def take_lab_setting(side: str, name: str) -> None:
+    """Remember what was chosen in the widget of a setting."""
+    value = st.session_state[f"{_LAB_OPTION}_{side}_{name}"]
+    keep_lab_settings(side, (lab_settings(side) or {}) | {name: round(value, 3) if isinstance(value, float) else value})
+
+
+def lab_found(side: str) -> tuple[object, Any]:
+    """What was asked on one side of the Lab, and what was found for it; (None, None) at first."""
+    found: tuple[object, Any] = st.session_state.get(_LAB_FOUND, {}).get(side, (None, None))
+    return found
+
+
+def keep_lab_found(side: str, asked: object, found: object) -> None:
+    """Keep what was found, so that moving a slider of the other side does not search again."""
+    st.session_state[_LAB_FOUND] = st.session_state.get(_LAB_FOUND, {}) | {side: (asked, found)}

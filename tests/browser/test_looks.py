@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests.browser.test_lab import compare
 from tests.browser.test_whole_way import ask, finished
 
 pytestmark = pytest.mark.browser
@@ -25,6 +26,7 @@ def test_pages_fit_their_window(browser: Browser, address: str, screenshots: Pat
         ("welcome", "", "Ask your documents"),
         ("documents", "/documents", "Drop files here"),
         ("model", "/model", "Loading"),
+        ("lab", "/lab", "Evaluate A and B"),
         ("chat", "", "Ask your documents"),
     ):
         page.goto(f"{address}{path}")
@@ -32,6 +34,8 @@ def test_pages_fit_their_window(browser: Browser, address: str, screenshots: Pat
         if name == "chat":
             ask(page, "Where is my data kept?")
             finished(page)
+        if name == "lab":
+            compare(page, "How do I stop an answer?")
         expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
         page.wait_for_timeout(600)  # fonts and the sidebar's slide settle; nothing is asserted on the time
         page.screenshot(path=screenshots / f"{name}-{size}-{scheme}.png")

@@ -19,7 +19,7 @@ LAYERS = (
     {"chat", "evaluation"},
     {"stores"},
     {"library"},
-    {"removal", "rereading", "bundles", "sync"},
+    {"removal", "rereading", "bundles", "sync", "collection_map", "evaluating"},
     {"intake", "watching", "doctor"},
     {"engine"},
     {"commands", "ui"},
