@@ -186,6 +186,7 @@ def _take_in(library: Library, contents: Contents, name: str, control: Control) 
             return None
         record = _publish(library, hidden, name, made.collection)
         is_whole = True
+        library.calibrate(record.name)
         return record
     finally:
         if not is_whole:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 
 from localrag.documents.backlog import BacklogJob
@@ -14,7 +15,7 @@ from localrag.documents.rebuild import prune, rebuild
 from localrag.documents.source import Source
 from localrag.documents.sources import printable
 from localrag.documents.writing import Writer, take_out
-from localrag.errors import StoreError
+from localrag.errors import LocalRagError, StoreError
 from localrag.retrieval.candidates import TYPICAL, Fit, Searched
 from localrag.retrieval.confidence import calibrate
 from localrag.retrieval.retriever import EvidenceRetriever
@@ -113,15 +114,20 @@ class Library(Stores):
             raise
         if not control.goes_on_later:
             self.backlog.finish(noted.id)
-            self._calibrate(record.name)
+            self.calibrate(record.name)
 
-    def _calibrate(self, collection: str) -> None:
-        """Ask a collection made-up questions, when it was never asked or has changed much since: see `confidence`."""
+    def calibrate(self, collection: str) -> None:
+        """Ask a collection made-up questions, when it was never asked or has changed much since: see `confidence`.
+
+        What fails leaves it as it was: without an answer to them searches take what is typical.
+        """
         record = self.collection(collection)
         before = self.calibrations.get(record.id, record.index_name)
         if before is not None and abs(record.chunks - before.chunks) <= RECALIBRATE * before.chunks:
             return
-        nothing = calibrate(self._searched(record, self.settings.retrieval))
+        nothing = None
+        with suppress(LocalRagError):
+            nothing = calibrate(self._searched(record, self.settings.retrieval))
         if nothing is not None:
             self.calibrations.keep(record.id, record.index_name, Calibration(record.chunks, nothing.words, nothing.cosine))
 
@@ -153,7 +159,7 @@ class Library(Stores):
             prune(record, self.ledger, index, name)
             self.ledger.switch_index(record.id, name, model.identity, model.name, model.dimension)
         index.drop(record.index_name)
-        self._calibrate(record.name)
+        self.calibrate(record.name)
         for other in lost:  # when the whole database was damaged
             if other != record.name and self.collection(other).embedding == model.identity:
                 yield from self.restore(other, control)
