@@ -9,7 +9,7 @@ import streamlit as st
 from localrag.documents.collection_ledger import CollectionRecord
 from localrag.engine import Engine
 from localrag.evaluation.rank_changes import rank_changes
-from localrag.settings import DEFAULT_COLLECTION
+from localrag.settings import DEFAULT_COLLECTION, GUIDE_COLLECTION
 from localrag.types import SearchResult
 from localrag.ui import state
 from localrag.ui.errors import show_errors
@@ -41,7 +41,7 @@ def no_documents() -> None:
 def asked(names: list[str]) -> tuple[str, str]:
     """Draw collection and question; returns both."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        fallback = DEFAULT_COLLECTION if DEFAULT_COLLECTION in names else names[0]
+        fallback = next((name for name in (DEFAULT_COLLECTION, GUIDE_COLLECTION) if name in names), names[0])
         collection = state.collection(names, fallback)
         state.show_collection(collection)
         st.selectbox("Collection", names, key=state.COLLECTION_BOX, on_change=state.take_collection, width=240)
