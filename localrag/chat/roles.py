@@ -74,6 +74,8 @@ def _once(claim: Claim) -> dict[str, Token]:
 
 
 def _roles_swapped(a: Token, b: Token, there_a: Token, there_b: Token) -> bool:
+    if (a.word, b.word) != (there_a.word, there_b.word):  # "after years of work" is "after working for years"
+        return False
     one, two = a.role & ROLE_WORDS, b.role & ROLE_WORDS
     return one != two and one == there_b.role & ROLE_WORDS and two == there_a.role & ROLE_WORDS
 

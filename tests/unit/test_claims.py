@@ -57,6 +57,7 @@ def test_what_contradicts_is_seen_and_named(sentence: str, evidence: str, reason
         ("The mill employs twelve people.", "The mill employs 12 people."),
         ("The gate is never locked.", "The gate is not locked."),
         ("Food is not allowed.", "Food is forbidden."),
+        ("After working for three years she left.", "She left after three years of work."),
         ("Jones lent Smith a boat.", "Smith borrowed a boat from Jones."),
     ],
 )
