@@ -30,11 +30,11 @@ NEIGHBOUR_WEIGHT = 0.9
 CITED_WITHIN = 0.08
 """Further evidence is cited when its score is this close to the best."""
 MAX_CITED = 2
-MOST_COMPARED = 60
+MOST_COMPARED = 36
 """Sentences of evidence whose meaning is compared with an answer: a whole document has thousands, and embedding them would
 hold up the answers that wait. Those that share most words are taken. One that shares none scores less than WEAK however close
 its meaning is, so what is passed over could at best have been a further weak passage."""
-LEAST_A_SENTENCE = 4
+LEAST_A_SENTENCE = 3
 LONGEST_COMPARED = 1_000
 """Characters."""
 MUCH_LESS = 0.2
