@@ -1,0 +1,287 @@
+"""A sentence taken apart into what can be compared literally: words by their stems, names, numbers with units, negations."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from localrag.chat.claim_words import (
+    CLASSES,
+    CLAUSE_WORDS,
+    FUNCTION_WORDS,
+    IRREGULAR,
+    NEGATIONS,
+    OPPOSITES,
+    PREPOSITIONS,
+    QUANTITIES,
+    SAME,
+)
+from localrag.chat.number_words import NUMBER_WORDS, ORDINALS, SCALES, UNITS
+from localrag.documents.words import UNSPACED, terms
+
+_TOKEN = re.compile(
+    rf"[{UNSPACED}]+|\d+(?:[.,:]\d+)*(?:st|nd|rd|th)?(?![^\W\d_])|[^\W_](?:(?![{UNSPACED}])[\w]|[-'’](?=\w))*|[%€$£¥°]|[,;:.!?()—–]"
+)
+_DIGITS = re.compile(r"\d+(?:[.,:]\d+)*(?:st|nd|rd|th)?\Z")
+_UNSPACED = re.compile(f"[{UNSPACED}]")
+_HAN_NUMBER = re.compile("[一二三四五六七八九十百千万亿两]{1,}|\\d+(?:[.,:]\\d+)*")
+_LEAD = re.compile(r"^\s*(?:(?:\d+[.)]|[-*•+>]|#{1,6})\s+)+")
+_MARKDOWN = re.compile(r"\*\*|__|`|\[\d{1,3}\](?!\()")
+SCOPE = 4
+"""Content words that a negation reaches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word in its place; `key` is what words are compared by, `sign` -1 for the other side of a pair of opposites."""
+
+    word: str
+    key: str
+    at: int
+    clause: int
+    sign: int = 1
+    content: bool = False
+    name: bool = False
+    number: bool = False
+    capital: bool = False
+    unit: str = ""
+    role: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence taken apart."""
+
+    text: str
+    language: str
+    tokens: tuple[Token, ...]
+    negations: tuple[int, ...]
+    quantities: frozenset[str]
+    keys: frozenset[str] = field(default=frozenset())
+
+    def content(self, clause: int | None = None) -> list[Token]:
+        return [t for t in self.tokens if t.content and clause in (None, t.clause)]
+
+
+def bare(text: str) -> str:
+    """A sentence without its list sign, emphasis and citations."""
+    return _MARKDOWN.sub("", _LEAD.sub("", text)).strip()
+
+
+def guess_language(text: str) -> str:
+    """The language by its commonest words; loads nothing."""
+    signs = len(_UNSPACED.findall(text))
+    if signs * 3 > len(text):
+        return "ko" if re.search("[가-힣]", text) else "ja" if re.search("[\u3040-\u30ff]", text) else "zh"
+    words = re.findall(r"\w+", text.casefold())
+    counts = {code: sum(word in known for word in words) for code, known in _function_words().items()}
+    best = max(counts, key=counts.__getitem__)
+    return best if counts[best] else "en"
+
+
+@lru_cache(maxsize=4_096)
+def parse(text: str, language: str) -> Claim:
+    """Take a sentence apart."""
+    pieces = [match.group() for match in _TOKEN.finditer(text)]
+    tokens: list[Token] = []
+    negations: list[int] = []
+    clause, before, skip = 0, "", 0
+    negative = _negations().get(language, _negations()["en"])
+    for at, piece in enumerate(pieces):
+        low = piece.casefold().replace("’", "'")
+        if skip:
+            skip -= 1
+            continue
+        listed = (
+            low in ("and", "und", "y", "et")
+            and tokens
+            and tokens[-1].capital
+            and pieces[at + 1 : at + 2] != []
+            and (pieces[at + 1][0].isupper())
+        )
+        if low in ",;:.!?()—–" or (low in CLAUSE_WORDS and not listed):
+            clause += 1
+        if low in negative or low.endswith("n't"):
+            following = pieces[at + 1].casefold() if at + 1 < len(pieces) else ""
+            if following not in ("only", "just", "until", "least"):
+                negations.append(len(tokens))
+        value, used = ("", 0) if low == "second" and before in ("a", "per", "each", "every") else _value(pieces, at, language)
+        if value:
+            skip = used - 1
+            unit = _unit(pieces, at, used, before, language)
+            tokens.append(Token(low, value, len(tokens), clause, content=True, number=True, unit=unit, role=_role(tokens)))
+        elif _UNSPACED.match(piece):
+            for term in terms(piece, language):
+                tokens.append(Token(term, term, len(tokens), clause, content=True))
+        else:
+            tokens.append(_word(piece, low, tokens, clause, language, first=before in ("", ".", "!", "?")))
+        before = piece.casefold()
+    found = frozenset(name for name, words in _quantities().items() if any(t.word in words for t in tokens))
+    return Claim(text, language, tuple(tokens), tuple(negations), found, frozenset(t.key for t in tokens if t.content))
+
+
+def _word(piece: str, low: str, tokens: list[Token], clause: int, language: str, first: bool) -> Token:
+    common = _function_words().get(language, frozenset())
+    stripped = re.sub(r"'s?$", "", low)
+    content = piece[0].isalnum() and stripped not in common and stripped not in CLAUSE_WORDS and not low.endswith("n't")
+    content = content or (piece == "May" and not first)
+    odd = any(sign.isdigit() for sign in piece) or any(sign.isupper() for sign in piece[1:]) or "_" in piece
+    capital = piece[0].isupper() and not first
+    if language == "de":  # every noun has a capital: a name stands after another one
+        capital = capital and bool(tokens) and tokens[-1].content and tokens[-1].capital
+    name = content and (odd or capital)
+    key, sign = _key(stripped, language)
+    if name:
+        key, sign = terms(stripped, "")[0] if len(terms(stripped, "")) == 1 else stripped, 1
+        key = _key(stripped, language)[0] if not odd else key
+    content = content or key.startswith("~")
+    role = _role(tokens) if content else frozenset()
+    return Token(low, key, len(tokens), clause, sign, content, name, capital=piece[0].isupper(), role=role)
+
+
+def _role(tokens: list[Token]) -> frozenset[str]:
+    """The prepositions a word stands behind, past articles and one adjective or name before it."""
+    found: set[str] = set()
+    for seen, token in enumerate(reversed(tokens)):
+        if seen == 3 or not token.word[0].isalnum() or (found and token.content):
+            break
+        if token.word in PREPOSITIONS:
+            found.add(token.word)
+        elif token.content and not token.name and seen > 0:
+            break
+        elif token.name:
+            return token.role
+    return frozenset(found)
+
+
+def key_of(word: str, language: str) -> str:
+    """What a word is compared by."""
+    return _key(word, language)[0]
+
+
+@lru_cache(maxsize=50_000)
+def _key(word: str, language: str) -> tuple[str, int]:
+    base = _irregular().get(word, word) if language == "en" else word
+    found = terms(base, language)
+    stem = found[0] if len(found) == 1 else base
+    for candidate in (word, base, stem):
+        if candidate in _opposites():
+            return _opposites()[candidate]
+    return _same().get(stem, stem), 1
+
+
+def _value(pieces: list[str], at: int, language: str) -> tuple[str, int]:
+    """A number in canonical digits and how many pieces it takes; "" when there is none."""
+    low = pieces[at].casefold()
+    if _DIGITS.match(low):
+        digits = re.sub("(?:st|nd|rd|th)$", "", low)
+        if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", digits):
+            digits = digits.replace(",", "")
+        elif re.fullmatch(r"\d{1,3}(\.\d{3})+", digits) and language != "en":
+            digits = digits.replace(".", "")
+        digits = digits.replace(",", ".") if digits.count(",") == 1 else digits
+        if low[-1].isalpha():
+            return f"o{digits}", 1
+        scale = SCALES.get(pieces[at + 1].casefold()) if at + 1 < len(pieces) else None
+        if scale and re.fullmatch(r"\d+(\.\d+)?", digits):
+            return f"{float(digits) * scale:.15g}", 2
+        return (f"{float(digits):.15g}" if re.fullmatch(r"\d+(\.\d+)?", digits) else digits), 1
+    parts = [part for piece in pieces[at : at + 4] for part in [piece.casefold()]]
+    total, current, used = 0, 0, 0
+    for part in parts:
+        halves = part.split("-")
+        if all(half in NUMBER_WORDS for half in halves):
+            if current and (current % 100 < 20 or current % 10):
+                break
+            current += sum(NUMBER_WORDS[half] for half in halves)
+        elif part in SCALES and (used or part in ("dozen", "hundred", "thousand", "million")):
+            total, current = total + max(1, current) * SCALES[part], 0
+        else:
+            break
+        used += 1
+    if pieces[at + max(0, used - 1)].casefold().split("-")[-1] in ORDINALS:
+        return f"o{total + current}", used
+    return (str(total + current), used) if used and total + current > 1 else ("", 0)
+
+
+def _unit(pieces: list[str], at: int, used: int, before: str, language: str) -> str:
+    """What a number counts: a unit ("#kg"), the next word, or nothing."""
+    units = _units()
+    if before in units:
+        return units[before]
+    following = [piece.casefold() for piece in pieces[at + used : at + used + 3]]
+    if following[:1] == ["°"]:
+        following = ["".join(following[:2])]
+    for word in following[:2]:
+        if word in units:
+            return units[word]
+        if not word[0].isalnum() or word in _function_words().get(language, ()):
+            return ""
+    return _key(following[0], language)[0] if following else ""
+
+
+def han_numbers(text: str) -> set[str]:
+    """Numbers of an unspaced text, in digits or signs."""
+    return {number for number in _HAN_NUMBER.findall(text) if number not in ("一", "千", "万", "百")} | (
+        {"星期一"} if "星期一" in text else set()
+    )
+
+
+@lru_cache(maxsize=1)
+def _function_words() -> dict[str, frozenset[str]]:
+    return {code: frozenset(words.split()) for code, words in FUNCTION_WORDS.items()}
+
+
+@lru_cache(maxsize=1)
+def _negations() -> dict[str, frozenset[str]]:
+    return {code: frozenset(words.split()) for code, words in NEGATIONS.items()}
+
+
+@lru_cache(maxsize=1)
+def _quantities() -> dict[str, frozenset[str]]:
+    return {name: frozenset(words.split()) for name, words in QUANTITIES.items()}
+
+
+@lru_cache(maxsize=1)
+def _irregular() -> dict[str, str]:
+    rows = [row.split() for row in IRREGULAR.replace("\n", ";").split(";") if row.strip()]
+    return {form: row[0] for row in rows for form in row[1:]}
+
+
+@lru_cache(maxsize=1)
+def _opposites() -> dict[str, tuple[str, int]]:
+    found: dict[str, tuple[str, int]] = {}
+    for line in OPPOSITES.strip().splitlines():
+        for sign, side in zip((1, -1), line.split("|"), strict=True):
+            for word in side.split():
+                stems = {word, *(s for code in ("en", "de", "es", "fr") if len(s := "".join(terms(word, code))) > 3)}
+                for stem in stems:
+                    found.setdefault(stem, ("~" + line.split()[0], sign))
+    return found
+
+
+@lru_cache(maxsize=1)
+def _same() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in SAME.strip().splitlines():
+        for word in line.split():
+            found.setdefault(terms(word, "en")[0], "=" + line.split()[0])
+    return found
+
+
+@lru_cache(maxsize=1)
+def _units() -> dict[str, str]:
+    rows = [row.split() for row in UNITS.replace("\n", "|").split("|") if row.strip()]
+    return {word: "#" + row[0] for row in rows for word in row}
+
+
+@lru_cache(maxsize=1)
+def class_of() -> dict[str, frozenset[str]]:
+    """Words by the closed classes they belong to: another member of a class says something else."""
+    found: dict[str, set[str]] = {}
+    for number, line in enumerate(CLASSES):
+        for word in line.split():
+            for form in (word, word + "s"):
+                found.setdefault(form, set()).add(f"{number} {word}")
+    return {word: frozenset(classes) for word, classes in found.items()}

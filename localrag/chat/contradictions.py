@@ -1,0 +1,161 @@
+"""What in a sentence speaks against its evidence however alike they are: numbers, names, negations, roles, quantities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from localrag.chat.alignment import holds, targets
+from localrag.chat.claim_words import QUANTITIES, ROLE_WORDS
+from localrag.chat.claims import Claim, Token, class_of
+from localrag.chat.polarity import negation, opposites
+from localrag.chat.roles import association, order
+from localrag.chat.unspaced import unspaced
+
+
+def contradiction(said: Claim, window: Sequence[Claim], everywhere: Sequence[Claim]) -> str:
+    """What a sentence gets wrong against the sentences it was aligned to; "" when nothing is seen.
+
+    `everywhere`: all sentences near them, where a name may have been taken from.
+    """
+    if said.language in ("zh", "ko", "ja"):
+        return unspaced(said, window)
+    if len(window) > 1 and any(_classes(part, target) for part, target in _by_clause(said, window)):
+        return "classes"
+    for check in (_numbers, _classes, _quantities, negation, opposites, association, order):
+        if check(said, window):
+            return check.__name__.strip("_")
+    return "names" if _names(said, window, everywhere) else ""
+
+
+def _by_clause(said: Claim, window: Sequence[Claim]) -> Iterator[tuple[Claim, list[Claim]]]:
+    """Each clause with the sentence that shares most with it."""
+    for clause in sorted({t.clause for t in said.content()}):
+        tokens = tuple(t for t in said.tokens if t.clause == clause)
+        part = replace(said, tokens=tokens, keys=frozenset(t.key for t in tokens if t.content))
+        nearest = [claim for claim, _ in targets(said, clause, window)]
+        if len(nearest) == 1:
+            yield part, nearest
+
+
+def _numbers(said: Claim, window: Sequence[Claim]) -> bool:
+    there = [t for claim in window for t in claim.tokens if t.number]
+    values = {t.key for t in there}
+    for token in (t for t in said.tokens if t.number):
+        if token.key not in values:
+            if token.key == "1" and any(t.word in ("one", "once", "a", "an") for claim in window for t in claim.tokens):
+                continue
+            if token.key == "o1" and not any(t.key[0] == "o" and t.unit == token.unit for t in there):
+                continue
+            if token.key.lstrip("o") in {v.lstrip("o") for v in values} and any(t.word[0].isdigit() for t in (token, *there)):
+                continue
+            return True
+        same = [t for t in there if t.key == token.key]
+        if not token.unit or any(not t.unit or t.unit == token.unit for t in same):
+            continue
+        if token.unit[0] == "#":
+            return True
+        others = [t for t in there if t.unit == token.unit and t.key != token.key]
+        if others and all(t.unit and t.unit != token.unit for t in same):
+            return True
+    return False
+
+
+def _classes(said: Claim, window: Sequence[Claim]) -> bool:
+    """Another month, colour or unit of time than the evidence has."""
+    known = class_of()
+    theirs = {name for claim in window for t in claim.tokens for name in known.get(t.word, ())}
+    groups = {name.split()[0] for name in theirs}
+    there = frozenset(key for claim in window for key in claim.keys)
+    for token in said.tokens:
+        mine = known.get(token.word, frozenset())
+        if not mine or token.key in there or mine & theirs or token.word in {t.word for c in window for t in c.tokens}:
+            continue
+        if (
+            token.word in ("second", "may", "march", "day", "night", "year", "daily", "yearly")
+            and not token.name
+            and token.number
+        ):
+            continue
+        if any(name.split()[0] in groups for name in mine):
+            own = {name for t in said.tokens for name in known.get(t.word, ())}
+            if any(name not in own and name.split()[0] in {m.split()[0] for m in mine} for name in theirs):
+                return True
+    return False
+
+
+def _quantities(said: Claim, window: Sequence[Claim]) -> bool:
+    """All for some, never for usually. What the evidence leaves open is left open."""
+    there = frozenset(name for claim in _nearest(said, window) for name in claim.quantities)
+    added = said.quantities - there - {"none"}
+    ranked = ("all", "most", "some", "few")
+    if any(name in added for name in ranked) and there & (frozenset(ranked) | {"none"}) - said.quantities:
+        return not (said.negations and "none" in there)
+    if "none" in said.quantities and "none" not in there and there & {"most", "some", "few"}:
+        return True
+    words = {t.word for t in said.tokens}
+    theirs = {t.word for claim in window for t in claim.tokens}
+    if "always" in words - theirs and not there & {"all", "none"}:
+        return True
+    return bool(
+        ("least" in words - theirs and "up" in theirs - words) or ("up" in words - theirs and "least" in theirs - words)
+    )
+
+
+def _nearest(said: Claim, window: Sequence[Claim]) -> Sequence[Claim]:
+    """The evidence by itself: a sentence without the clauses that share nothing with what is said."""
+    found = []
+    for claim in window:
+        kept = [t for t in claim.tokens if (claim.content(t.clause) and _share(said, claim, t.clause) > 0) or t.at == 0]
+        names = frozenset(name for name in claim.quantities if any(_quantity_of(t.word, name) for t in kept))
+        found.append(Claim(claim.text, claim.language, claim.tokens, claim.negations, names, claim.keys))
+    return found
+
+
+def _quantity_of(word: str, name: str) -> bool:
+    return word in QUANTITIES[name].split()
+
+
+def _share(said: Claim, claim: Claim, clause: int) -> float:
+    words = claim.content(clause)
+    return sum(holds(said.keys, t.key) for t in words) / len(words) if words else 0.0
+
+
+def _names(said: Claim, window: Sequence[Claim], everywhere: Sequence[Claim]) -> bool:
+    """A name that stands nowhere near, or that another name stands in for in the sentence that carries the rest."""
+    far = frozenset(key for claim in (*window, *everywhere) for key in claim.keys)
+    initials = "".join(t.word[0] for claim in everywhere for t in claim.content())
+    for token in (t for t in said.tokens if t.name):
+        if token.key not in far and not (token.word.isalpha() and len(token.word) > 2 and token.word in initials):
+            return True
+    for clause in sorted({t.clause for t in said.content()}):
+        mine = [t for t in said.content(clause) if t.name or (t.at == 0 and t.key in far)]
+        for claim, _ in targets(said, clause, window):
+            missing = [t for t in mine if t.key not in claim.keys]
+            if missing and any(_stands_in(t, said, missing) for t in claim.content()):
+                return True
+    return _other_subject(said, window, far)
+
+
+def _stands_in(token: Token, said: Claim, missing: Sequence[Token]) -> bool:
+    """Whether a name of the evidence has the place of one it lacks."""
+    if not (token.name or (token.at == 0 and token.capital)):
+        return False
+    if not holds(said.keys, token.key):
+        return True
+    own = next((t for t in said.content() if t.key == token.key), token)
+    return bool(not token.role and own.role & ROLE_WORDS and any(not t.role for t in missing))
+
+
+def _other_subject(said: Claim, window: Sequence[Claim], far: frozenset[str]) -> bool:
+    """Another first word before the same second one."""
+    words = said.content()
+    if len(words) < 3 or words[0].at > 1 or said.tokens[0].word[0].isdigit():
+        return False
+    for claim in window:
+        theirs = claim.content()
+        if len(theirs) < 3 or words[0].key in claim.keys or holds(said.keys, theirs[0].key):
+            continue
+        if words[1].key == theirs[1].key and (not holds(far, words[0].key) or words[0].key not in claim.keys):
+            return True
+    return False

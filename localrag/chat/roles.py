@@ -1,0 +1,138 @@
+"""Who does what to whom: words that have each other's place, and what is said of one thing but stands of another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations, permutations
+
+from localrag.chat.alignment import alike
+from localrag.chat.claim_words import AGENT_WORDS, PASSIVE, PRONOUNS, ROLE_WORDS
+from localrag.chat.claims import Claim, Token, class_of
+
+
+def order(said: Claim, window: Sequence[Claim]) -> bool:
+    """Roles turned round without the verb: who did it to whom, from where to where, which is more than which."""
+    for claim in window:
+        exchanged = turned(said, claim)
+        if exchanged is not None:
+            mine = {t.key: t.sign for t in said.content() if t.key.startswith("~")}
+            theirs = {t.key: t.sign for t in claim.content() if t.key.startswith("~")}
+            if not any(key in theirs and theirs[key] != sign for key, sign in mine.items()):
+                return True
+    return False
+
+
+def turned(said: Claim, claim: Claim) -> tuple[str, str] | None:
+    """Two words that have each other's place, if there are any."""
+    mine, theirs = _once(said), _once(claim)
+    shared = [key for key in mine if key in theirs]
+    for a, b in combinations(shared, 2):
+        first, second, there_first, there_second = mine[a], mine[b], theirs[a], theirs[b]
+        if (
+            _roles_swapped(first, second, there_first, there_second)
+            or _subjects_swapped(said, claim, first, second, there_first, there_second)
+            or _frames_swapped(said, claim, first, second, there_first, there_second)
+        ):
+            return a, b
+    return None
+
+
+def _frames_swapped(said: Claim, claim: Claim, a: Token, b: Token, there_a: Token, there_b: Token) -> bool:
+    """Whether each has the other's neighbour: "the critics loved" for "the audience loved"."""
+    if _has_agent(said) != _has_agent(claim) or (a.at < b.at) == (there_a.at < there_b.at):
+        return False
+    if not all(_is_noun(where, t) for where, t in ((said, a), (said, b), (claim, there_a), (claim, there_b))):
+        return False
+    for step in (1, -1):
+        mine_a, mine_b = _neighbour(said, a, step), _neighbour(said, b, step)
+        one, two = _neighbour(claim, there_a, step), _neighbour(claim, there_b, step)
+        if mine_a == two and mine_b == one and mine_a != mine_b and {mine_a, mine_b}.isdisjoint({a.key, b.key}):
+            return True
+    return False
+
+
+def _neighbour(claim: Claim, token: Token, step: int) -> str:
+    """The next word of the clause, past the rest of a name."""
+    at = token.at + step
+    while 0 <= at < len(claim.tokens) and claim.tokens[at].clause == token.clause:
+        near = claim.tokens[at]
+        if near.content and not (near.capital and claim.tokens[at - step].capital and token.capital):
+            return near.key
+        at += step
+    return ""
+
+
+def _has_agent(claim: Claim) -> bool:
+    return any(t.word in AGENT_WORDS for t in claim.tokens)
+
+
+def _once(claim: Claim) -> dict[str, Token]:
+    """Words that stand once in a sentence and can be a subject or an object: for what stands twice nothing is sure."""
+    tokens = claim.content()
+    keys = [t.key for t in tokens]
+    return {t.key: t for t in tokens if keys.count(t.key) == 1 and not t.number and not t.key.startswith("~")}
+
+
+def _roles_swapped(a: Token, b: Token, there_a: Token, there_b: Token) -> bool:
+    if (a.word, b.word) != (there_a.word, there_b.word):  # "after years of work" is "after working for years"
+        return False
+    one, two = a.role & ROLE_WORDS, b.role & ROLE_WORDS
+    return one != two and one == there_b.role & ROLE_WORDS and two == there_a.role & ROLE_WORDS
+
+
+def _subjects_swapped(said: Claim, claim: Claim, a: Token, b: Token, there_a: Token, there_b: Token) -> bool:
+    if a.at > b.at:
+        a, b, there_a, there_b = b, a, there_b, there_a
+    between = {t.key for t in said.content() if a.at < t.at < b.at}
+    if a.clause != b.clause or there_a.clause != there_b.clause:
+        return False
+    low, high = sorted((there_a.at, there_b.at))
+    verbs = [t for t in claim.content() if low < t.at < high and t.key in between and not t.name and not t.number]
+    if not verbs or a.role or there_a.role or (b.role - {"by"}) or (there_b.role - {"by"}):
+        return False
+    if not (_is_noun(said, a) and _is_noun(said, b) and _is_noun(claim, there_a) and _is_noun(claim, there_b)):
+        return False
+    mine, theirs = _passive(said, a, b), _passive(claim, there_a, there_b)
+    return (there_a.at > there_b.at) != (mine != theirs)
+
+
+def _is_noun(claim: Claim, token: Token) -> bool:
+    """A name, what follows an article, or the first word."""
+    before = claim.tokens[token.at - 1].word if token.at else ""
+    return token.name or token.at == 0 or before in ("the", "a", "an", "der", "die", "das", "den", "el", "la", "le", "by")
+
+
+def _passive(claim: Claim, a: Token, b: Token) -> bool:
+    low, high = sorted((a.at, b.at))
+    words = [t.word for t in claim.tokens[low:high]]
+    return any(word in AGENT_WORDS for word in words) and any(word in PASSIVE for word in words)
+
+
+def association(said: Claim, window: Sequence[Claim]) -> bool:
+    """What is said of one thing stands in the evidence of another, and of this one something else."""
+    told = [claim for claim in window if len(window) == 1 or not (claim.tokens and claim.tokens[0].word in PRONOUNS)]
+    parts = [claim.content(n) for claim in told for n in sorted({t.clause for t in claim.content()})]
+    keys = [frozenset(t.key for t in part) for part in parts]
+    for clause in sorted({t.clause for t in said.content()}):
+        words = said.content(clause)
+        mine = frozenset(next((k for part in keys for k in part if alike(k, t.key)), t.key) for t in words)
+        for (part, one), (other, two) in permutations(zip(parts, keys, strict=True), 2):
+            x, y = (one - two) & mine, (two - one) & mine
+            if not x or not y or any(x & held and y & held for held in keys):
+                continue
+            if not one - two - mine or not two - one - mine:
+                continue
+            shared = {key for key in one & two if not key.startswith("~")}
+            if (shared and len(one | two) <= 12) or (len(window) == 1 and (_is_elliptic(part) or _is_elliptic(other))):
+                return True
+            lost, taken = [t for t in part if t.key not in mine], [t for t in words if t.key in y]
+            if any((a.name and b.name) or (a.number and b.number and a.unit == b.unit) for a in lost for b in taken):
+                return True
+            if part[0].key not in mine and words[0].key == other[0].key and len(x) >= 2 and len(x) > len(y):
+                return True
+    return False
+
+
+def _is_elliptic(part: Sequence[Token]) -> bool:
+    """ "the HX-80 in November": names, numbers and days without a verb of their own."""
+    return len(part) <= 2 and all(t.name or t.number or t.word in class_of() for t in part)
