@@ -31,11 +31,11 @@ from localrag.llms.worker import ModelState, ModelWorker
 from localrag.models.catalogue import ModelEntry, list_models
 from localrag.models.starter import starter_chat
 from localrag.prompts.hub import prompt
+from localrag.retrieval.search import MOST_CHARS
 from localrag.settings import FIELD_GROUP, ModelSettings, RetrievalSettings, Settings, save_applied
 from localrag.types import EVERYWHERE, Conversation, DocumentRecord, Evidence, SearchFilter, SearchResult, Timings, Turn
 from localrag.watching import FolderWatcher
 
-MAX_QUESTION_CHARS = 20_000
 MAX_NAME_CHARS = 100
 
 
@@ -167,8 +167,8 @@ class Engine:
         question = printable(question).strip()
         if not question:
             raise PromptError("The question is empty. Write what you want to know.")
-        if len(question) > MAX_QUESTION_CHARS:
-            raise PromptError(f"The question has {len(question)} characters, {MAX_QUESTION_CHARS} are allowed. Shorten it.")
+        if len(question) > MOST_CHARS:
+            raise PromptError(f"The question has {len(question):,} characters, {MOST_CHARS:,} are allowed. Shorten it.")
         conversation = self.store.get(conversation_id)
         settings = self.settings.with_values(overrides or {}, "this question")
         wanted = standalone(question, conversation.turns)

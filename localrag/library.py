@@ -11,6 +11,7 @@ from localrag.documents.backlog import BacklogJob
 from localrag.documents.calibrations import Calibration
 from localrag.documents.ingest import Control, IngestEvent, Ingestion
 from localrag.documents.ledger import CollectionRecord
+from localrag.documents.matching import chunk_ids_of, matching
 from localrag.documents.rebuild import prune, rebuild
 from localrag.documents.source import Source
 from localrag.documents.sources import printable
@@ -176,7 +177,7 @@ class Library(Stores):
         document, absolute = printable(document), printable(os.path.abspath(document))
         wanted = {document, absolute}
         found = [r for r in records if r.id == document or not wanted.isdisjoint((r.source, *r.also))] or [
-            r for r in records if r.name == document
+            r for r in records if document in (r.name, *map(os.path.basename, r.also))
         ]
         if len(found) != 1:
             count = f"{len(found)} documents are" if found else "no document is"
@@ -221,9 +222,13 @@ class Library(Stores):
         """Find evidence: see `retrieval.search`. Without `k` and budget: what the settings say, or `retrieval` does.
 
         `count_tokens` is the chat model's tokenizer: with it what is given to the model keeps to its budget in tokens.
+        StoreError when no document passes `filters`.
         """
         record = self.collection(collection)
         chosen = retrieval or self.settings.retrieval
+        within = matching(self.ledger.db, record.id, filters)
+        if within is not None and not chunk_ids_of(self.ledger.db, within):
+            raise StoreError(f"No document with text in the collection {record.name} fits what was asked for. Ask for less.")
         searched = self._searched(record, chosen, filters)
         result = search(question, searched, _wanted(chosen, k, budget_chars, count_tokens))
         if record.chunks and not result.evidence and not self.index().count(record.index_name):

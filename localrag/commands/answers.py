@@ -6,15 +6,16 @@ import json
 import os
 from argparse import Namespace
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from localrag.chat.attribution import attribute as attribute_answer
 from localrag.chat.jobs import progress_text
 from localrag.commands.output import DONE, FAILED, complain, first_line, say, say_json, say_text
-from localrag.documents.sources import read_file
+from localrag.documents.sources import printable, read_file
 from localrag.engine import Engine
 from localrag.errors import DocumentError, StoreError
 from localrag.library import Library
@@ -32,7 +33,7 @@ def search(args: Namespace, settings: Settings) -> int:
     try:
         questions = [args.question]
         if args.questions is not None:
-            questions = [str(line["question"]) for line in read_lines(args.questions, "question")]
+            questions = [printable(str(line["question"])) for line in read_lines(args.questions, "question")]
         filters = _filters(args, library)
         for question in questions:
             result = library.search(args.collection, question, args.k, args.budget_chars, filters=filters)
@@ -40,6 +41,8 @@ def search(args: Namespace, settings: Settings) -> int:
                 say_json(search_line(result))
             else:
                 _say_evidence(result)
+                if args.budget_chars and not result.evidence:
+                    say(f"  nothing that was found fits {args.budget_chars} characters")
         return DONE
     finally:
         library.close()
@@ -47,19 +50,27 @@ def search(args: Namespace, settings: Settings) -> int:
 
 def _filters(args: Namespace, library: Library) -> SearchFilter:
     """Where the flags say to look; StoreError when a document is not there or a date is none."""
-    for day in (args.added_from, args.added_to):
-        try:
-            datetime.fromisoformat(day or "2000-01-01")
-        except ValueError as exc:
-            raise StoreError(f"{day} is no date. Write it as 2026-01-31.") from exc
     return SearchFilter(
         documents=tuple(library.find_document(args.collection, name).id for name in args.document),
         folders=tuple(os.path.abspath(folder) for folder in args.folder),
         types=tuple(args.type),
         languages=tuple(args.language),
-        added_from=args.added_from,
-        added_to=args.added_to,
+        added_from=_moment(args.added_from),
+        added_to=_moment(args.added_to),
     )
+
+
+def _moment(given: str) -> str:
+    """A date, or a time in UTC, as documents' times are written; StoreError when it is neither."""
+    if not given:
+        return ""
+    with suppress(ValueError):
+        return date.fromisoformat(given).isoformat()
+    try:
+        moment = datetime.fromisoformat(given)
+    except ValueError as exc:
+        raise StoreError(f"{given} is no date. Write it as 2026-01-31.") from exc
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat(timespec="seconds")
 
 
 def search_line(result: SearchResult) -> dict[str, Any]:
@@ -225,7 +236,8 @@ def read_lines(path: Path, *fields: str) -> Iterator[dict[str, Any]]:
     try:
         text = read_file(path, MAX_LINES_MB).decode("utf-8-sig")
     except (DocumentError, UnicodeDecodeError) as exc:
-        raise StoreError(f"The file {path} cannot be read: {exc}. Give a JSONL file in UTF-8.") from exc
+        reason = str(exc).rstrip(".")
+        raise StoreError(f"The file {path} cannot be read: {reason}. Give a JSONL file in UTF-8.") from exc
     for number, line in enumerate(text.split("\n"), 1):  # splitlines() would split at U+2028 inside a JSON text
         if not line.strip():
             continue

@@ -17,13 +17,14 @@ def matching(db: Database, collection_id: str, filters: SearchFilter) -> list[st
     if not filters:
         return None
     rows = db.rows("SELECT id, type, language, added FROM documents WHERE collection_id = ?", (collection_id,))
+    types, languages = ({value.casefold() for value in values} for values in (filters.types, filters.languages))
     inside = _inside(db, collection_id, filters.folders) if filters.folders else None
     return [
         row["id"]
         for row in rows
         if (not filters.documents or row["id"] in filters.documents)
-        and (not filters.types or row["type"] in filters.types)
-        and (not filters.languages or row["language"] in filters.languages)
+        and (not types or row["type"].casefold() in types)
+        and (not languages or row["language"].casefold() in languages)
         and (inside is None or row["id"] in inside)
         and _between(row["added"], filters.added_from, filters.added_to)
     ]

@@ -60,7 +60,8 @@ class _Shelf:
         for record in records:
             for key in {record.id, record.source, *record.also}:
                 self._exact.setdefault(_folded(key), []).append(record.id)
-            self._names.setdefault(_folded(record.name), []).append(record.id)
+            for name in {record.name, *(PurePath(source).name for source in record.also)}:
+                self._names.setdefault(_folded(name), []).append(record.id)
             self._stems.setdefault(_folded(PurePath(record.name).stem), []).append(record.id)
 
     def ids(self, expected: Expected, where: str) -> tuple[str, ...]:

@@ -30,9 +30,11 @@ SLOPE, OFFSET = 3.5, -0.45
 """Of the logistic curve; fitted on five public sets, see docs/retrieval.md."""
 NARROWEST = 0.05
 """A collection of nearly the same texts leaves little room above what means nothing; less than this would be noise."""
+LEAST_WEIGHT = 2.0
+"""Of a question's terms together; one that is met in every seventh passage weighs as much. Less asks for nothing."""
 BEST = 3
 """The best of so many passages counts."""
-MADE_UP = 48
+MADE_UP = 24
 """Questions asked of a collection to calibrate it."""
 LEAST_CHUNKS = 40
 """A smaller collection has too little beside a sentence's own surroundings to ask it of."""
@@ -65,7 +67,7 @@ def fit_of(question: str, found: Sequence[Found], searched: Searched) -> Fit:
 def _share(weights: Mapping[str, float], passage: Passage) -> float:
     """The share of the weights of a question's terms that belongs to terms a passage holds."""
     held = set(terms(passage.chunk.text, passage.language))
-    return sum(weight for term, weight in weights.items() if term in held) / (sum(weights.values()) or 1.0)
+    return sum(weight for term, weight in weights.items() if term in held) / max(sum(weights.values()), LEAST_WEIGHT)
 
 
 def calibrate(searched: Searched) -> Fit | None:

@@ -25,6 +25,10 @@ from localrag.types import Evidence, SearchResult
 
 SPANNED = 40
 """Passages whose sentences are looked at."""
+MOST_CHARS = 20_000
+"""A longer question is none."""
+EMBEDDED_CHARS = 2_000
+"""So much of a question has a vector: about what an embedding model reads at once, in a tenth of a second."""
 PATIENCE = 5
 """How often to search again when a document was replaced in the middle of it."""
 
@@ -59,11 +63,13 @@ def search(question: str, searched: Searched, wanted: Wanted) -> SearchResult:
     """Find evidence for a question; best first, nothing cut to fit, no two spans with a sentence in common.
 
     Raises:
-        StoreError: the question is empty, or the collection was built with another embedding model.
+        StoreError: the question is empty or too long, or the collection was built with another embedding model.
     """
     started = time.perf_counter()
     if not question.strip():
         raise StoreError("The question is empty. Write what you want to know.")
+    if len(question) > MOST_CHARS:
+        raise StoreError(f"The question has {len(question):,} characters, {MOST_CHARS:,} are allowed. Shorten it.")
     for _ in range(PATIENCE):
         with suppress(_ChangedError):
             return replace(_search(question, searched, wanted), seconds=time.perf_counter() - started)
@@ -72,7 +78,7 @@ def search(question: str, searched: Searched, wanted: Wanted) -> SearchResult:
 
 def _search(question: str, searched: Searched, wanted: Wanted) -> SearchResult:
     collection, ledger, model = searched.collection, searched.ledger, searched.model
-    vector = model.embed_question(question)
+    vector = model.embed_question(question[:EMBEDDED_CHARS])
     terms = lexical.weighed_terms(ledger.db, collection.id, question) if searched.vector_weight < 1 else {}
     found = candidates(searched, vector, terms, wanted.k or SPANNED)
     used = found[: wanted.k or SPANNED]
@@ -108,8 +114,10 @@ def _spans(looked: _Looked, wanted: Wanted) -> list[Evidence]:
     scores = score_sentences(pool, focus.weights, focus.vector_weight)
     texts, places = _Texts(looked.searched.ledger), looked.searched.places.of(sentence.document_id for sentence in pool)
     in_turn = in_order(scores.tolist(), vectors, wanted.diversity)
-    # A heading answers nothing, and stands beside the evidence anyway; but a document may be nothing else.
-    order = [at for at in in_turn if pool[at].start not in places[pool[at].document_id].headings] or in_turn
+    # A heading answers nothing, and stands beside the evidence anyway; but a passage may be nothing else.
+    headings = {at for at in in_turn if pool[at].start in places[pool[at].document_id].headings}
+    more_than_headings = {pool[at].found.passage.chunk.id for at in in_turn if at not in headings}
+    order = [at for at in in_turn if at not in headings or pool[at].found.passage.chunk.id not in more_than_headings]
     best = max(scores[at] for at in order)
     given = choose(pool, scores.tolist(), order, wanted.read_share * best, wanted.given, texts.between)
     read = frozenset(at for first, last in given for at in range(first, last + 1))

@@ -9,6 +9,7 @@ import streamlit as st
 from localrag.documents.collection_ledger import CollectionRecord
 from localrag.engine import Engine
 from localrag.evaluation.rank_changes import rank_changes
+from localrag.retrieval.search import MOST_CHARS
 from localrag.settings import DEFAULT_COLLECTION, GUIDE_COLLECTION
 from localrag.types import SearchResult
 from localrag.ui import state
@@ -19,7 +20,6 @@ from localrag.ui.lab_spans import SHOWN_RANKS, rank_lines, span_list
 from localrag.ui.prose import FIGURES
 from localrag.wording import counted
 
-MAX_QUESTION_CHARS = 20_000
 SHOWN_SPANS = 10
 
 
@@ -47,7 +47,7 @@ def asked(names: list[str]) -> tuple[str, str]:
         st.selectbox("Collection", names, key=state.COLLECTION_BOX, on_change=state.take_collection, width=240)
         question = st.text_input(
             "Question",
-            max_chars=MAX_QUESTION_CHARS,
+            max_chars=MOST_CHARS,
             placeholder="Searched with both settings; no model is asked",
             key=state.LAB_QUESTION,
             persist_state="session",

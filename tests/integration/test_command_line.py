@@ -123,6 +123,26 @@ def test_search_prints_one_object_a_question(filled: Run, place: Path) -> None:
     assert evidence["text"] == shown["text"][evidence["start"] : evidence["end"]]
 
 
+@pytest.mark.parametrize(
+    ("flags", "status"),
+    [
+        (("--type", "TXT"), 0),
+        (("--folder", "docs"), 0),
+        (("--added-from", "20200101", "--added-to", "2120-01-01T06:00:00+05:00"), 0),
+        (("--type", "pdf"), 1),
+        (("--folder", "elsewhere"), 1),
+        (("--added-to", "2020-01-01"), 1),
+        (("--added-from", "tomorrow"), 1),
+        (("--document", "nowhere.txt"), 1),
+    ],
+)
+def test_search_looks_where_it_is_told_and_says_when_there_is_nothing(filled: Run, flags: tuple[str, ...], status: int) -> None:
+    result = filled("search", "--json", *flags, QUESTION)
+    assert result.status == status
+    assert bool(result.lines) == (status == 0)
+    assert (result.err == "") == (status == 0)
+
+
 def test_search_takes_a_number_a_budget_or_a_file_of_questions(filled: Run, place: Path) -> None:
     (place / "long.txt").write_text(
         "".join(f"Harbour {n} has {n * 3} berths and a crane of its own.\n\n" * 8 for n in range(20))

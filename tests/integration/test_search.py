@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from localrag.documents.source import Source, sources_at
+from localrag.errors import StoreError
 from localrag.library import Library
 from localrag.retrieval.confidence import LEAST_CHUNKS
 from localrag.settings import RetrievalSettings, Settings
@@ -157,7 +158,23 @@ def test_passages_that_overlap_make_spans_that_do_not(real_settings: Settings, o
 
 def test_a_document_of_headings_alone_is_found(library: Library) -> None:
     list(library.ingest("c", [Source("a.md", data=b"# Heron house\n\n## Reed garden\n")]))
-    assert library.search("c", "Where is the reed garden?").evidence[0].text.strip("# ") == "Reed garden"
+    list(library.ingest("c", [Source("b.md", data=b"# Otter\n\nThe otter swims in the river all day long.\n")]))
+    first = library.search("c", "Where is the reed garden?").evidence[0]
+    assert (first.document, first.text.strip("# ")) == ("a.md", "Reed garden")
+
+
+def test_a_copy_can_be_named_by_any_of_its_names(library: Library, tmp_path: Path) -> None:
+    for name in ("one.txt", "two.txt"):
+        (tmp_path / name).write_text("The heron stands in the reeds.", "utf-8")
+    list(library.ingest("c", sources_at(str(tmp_path), include=["*.txt"])))
+    assert library.find_document("c", "two.txt").id == library.find_document("c", "one.txt").id
+
+
+def test_a_question_of_a_thousand_pages_is_refused_and_a_long_one_is_quick(shelf: Library) -> None:
+    with pytest.raises(StoreError, match=r"The question has 1,000,000 characters, 20,000 are allowed\. Shorten it\."):
+        shelf.search("c", "x" * 1_000_000)
+    long = "The ferry to Marrow Island. " * 700
+    assert shelf.search("c", long).evidence[0].document == "ferry.txt"
 
 
 def test_what_the_model_reads_keeps_to_its_tokens_and_the_rest_is_shown_beside_it(posted: Library) -> None:
@@ -190,8 +207,9 @@ def test_a_filter_leaves_only_its_documents(shelf: Library) -> None:
         found = shelf.search("c", "When does the boat depart?", filters=only, **asked).evidence
         assert {e.document for e in found} <= {"keeper.txt", "code.txt"}
         assert found
-    assert shelf.search("c", "boat", filters=SearchFilter(types=("pdf",))).evidence == ()
-    spanish = shelf.search("c", "boat", filters=SearchFilter(languages=("es",))).evidence
+    with pytest.raises(StoreError, match="No document with text in the collection c fits what was asked for"):
+        shelf.search("c", "boat", filters=SearchFilter(types=("pdf",)))
+    spanish = shelf.search("c", "boat", filters=SearchFilter(languages=("ES",))).evidence
     assert [e.document for e in spanish] == ["casa.txt"]
 
 
@@ -221,11 +239,13 @@ def test_a_collection_knows_how_far_it_holds_an_answer(real_settings: Settings) 
         assert record.chunks >= LEAST_CHUNKS
         assert library.calibrations.get(record.id, record.index_name) is not None
         there = library.search("c", "Which oil does the lighthouse of Bora burn?").confidence
+        nothing_asked = library.search("c", "the of in").confidence
         not_there = library.search("c", "Who painted the ceiling of the Sistine Chapel?").confidence
     finally:
         library.close()
     least = RetrievalSettings().least_confidence
     assert not_there < least < there
+    assert nothing_asked < least
 
 
 def test_a_document_that_is_replaced_in_the_middle_of_a_search_is_searched_as_it_is_now(
