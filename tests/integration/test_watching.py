@@ -249,11 +249,22 @@ def test_at_the_systems_limit_it_says_so_and_looks_by_itself(notes: Path) -> Non
     assert rest == ["True", "['MainThread']"], done.stderr
 
 
+def _heed_interrupts() -> None:
+    """A suite that a shell started in the background ignores SIGINT, and so would every process it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_the_command_follows_until_it_is_interrupted(notes: Path, tmp_path: Path) -> None:
     environ = os.environ | {"LOCALRAG_DATA_DIR": str(tmp_path / "data"), "LOCALRAG_EMBEDDINGS": "fake", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "localrag", "sync", "--watch", "--json", "notes"]
     with subprocess.Popen(
-        command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=tmp_path,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_heed_interrupts,
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
