@@ -213,7 +213,7 @@ def test_an_answer_survives_whoever_asked_for_it(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("question", "why"), [("", "empty"), (" \n\t", "empty"), ("x" * 20_001, "20001 characters, 20000 are allowed")]
+    ("question", "why"), [("", "empty"), (" \n\t", "empty"), ("x" * 20_001, "20,001 characters, 20,000 are allowed")]
 )
 def test_a_question_that_cannot_be_asked_is_refused_and_leaves_no_turn(engine: Engine, question: str, why: str) -> None:
     conversation = engine.new_conversation("default")
