@@ -226,11 +226,11 @@ class Library(Stores):
         """
         record = self.collection(collection)
         chosen = retrieval or self.settings.retrieval
-        within = matching(self.ledger.db, record.id, filters)
-        if within is not None and not chunk_ids_of(self.ledger.db, within):
-            raise StoreError(f"No document with text in the collection {record.name} fits what was asked for. Ask for less.")
         searched = self._searched(record, chosen, filters)
         result = search(question, searched, _wanted(chosen, k, budget_chars, count_tokens))
+        within = None if result.evidence else matching(self.ledger.db, record.id, filters)
+        if within is not None and not chunk_ids_of(self.ledger.db, within):
+            raise StoreError(f"No document with text in the collection {record.name} fits what was asked for. Ask for less.")
         if record.chunks and not result.evidence and not self.index().count(record.index_name):
             raise StoreError(
                 f"The vectors of the collection {record.name} are lost from {self.index().where}."
