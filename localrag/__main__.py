@@ -9,12 +9,14 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import get_args
 
 from localrag import __version__
 from localrag.commands.output import FAILED, complain
 from localrag.documents.sources import printable
 from localrag.errors import LocalRagError
 from localrag.privacy import silence_telemetry
+from localrag.setting_groups import CacheType
 from localrag.settings import DEFAULT_COLLECTION, load_settings
 
 SETTING_FLAGS = {
@@ -72,7 +74,9 @@ def _app_commands(add: Add) -> None:
     inspect.add_argument("--n-ctx", type=int, metavar="N")
     inspect.add_argument("--n-batch", type=int, metavar="N")
     inspect.add_argument("--n-gpu-layers", type=int, metavar="N")
-    inspect.add_argument("--cache-type", default="f16", choices=("f32", "f16", "q8_0", "q4_0"))
+    inspect.add_argument(
+        "--cache-type", choices=get_args(CacheType), metavar="TYPE", help="numbers of the KV cache, such as q8_0"
+    )
 
     doctor = add("doctor", "doctor:doctor", "check everything LocalRAG keeps; --rebuild makes the vectors again")
     doctor.add_argument("-c", "--collection", metavar="NAME", help="only this collection")

@@ -7,7 +7,9 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+CacheType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]
 
 
 class Group(BaseModel):
@@ -19,7 +21,10 @@ class Group(BaseModel):
 class ModelSettings(Group):
     """What takes effect when the model is loaded."""
 
-    llm: Literal["llamacpp", "fake"] = Field("llamacpp", description="What runs the chat model")
+    llm: Literal["llamacpp", "gpt4all", "llamafile", "server", "fake"] = Field(
+        "llamacpp",
+        description="What runs the chat model: llama.cpp or GPT4All in this process, a llamafile, or a server that is there",
+    )
     model_path: Path | None = Field(None, description="The chat model, a GGUF file; the starter model when empty")
     n_gpu_layers: int = Field(0, ge=-1, le=1000, description="Layers on the GPU; -1 all, 0 CPU only")
     n_batch: int = Field(
@@ -28,6 +33,44 @@ class ModelSettings(Group):
     n_ctx: int = Field(4096, ge=0, le=1_048_576, description="Context window in tokens; 0 takes the model's own")
     n_threads: int = Field(0, ge=0, le=256, description="Threads; 0 takes every core this process may use")
     flash_attn: bool = Field(True, description="Flash attention: faster prompts, less memory; on a CPU, slower answers")
+    n_ubatch: int = Field(
+        512,
+        ge=1,
+        le=8192,
+        description="Prompt tokens computed at once, up to n_batch; more needs more memory for the compute buffers",
+    )
+    cache_type: CacheType = Field(
+        "f16", description="Numbers of the KV cache: q8_0 halves its memory for little, q4_0 quarters it and costs quality"
+    )
+    use_mmap: bool = Field(
+        True, description="Map the file instead of reading it whole: loads at once, memory is shared and given back"
+    )
+    use_mlock: bool = Field(False, description="Keep the weights in memory for good: never swapped out, no memory for others")
+    rope_scaling: Literal["model", "none", "linear", "yarn"] = Field(
+        "model", description="How positions beyond the trained context are reached; `model` leaves it to the file"
+    )
+    rope_freq_base: float = Field(0.0, ge=0.0, le=1e9, description="Base frequency of the positions; 0 takes the file's own")
+    rope_freq_scale: float = Field(
+        0.0, ge=0.0, le=10.0, description="Positions are multiplied by this: 0.5 doubles the reach; 0 takes the file's own"
+    )
+    gpt4all_device: str = Field("cpu", description="Where GPT4All computes: cpu, gpu, cuda, kompute, or the name of a device")
+    chat_server: str = Field(
+        "",
+        description="Address of an OpenAI-compatible server that answers, e.g. http://127.0.0.1:8080/v1; it reads every prompt",
+    )
+    chat_model: str = Field("", description="The server's name of its chat model; the first it lists when empty")
+    chat_api_key: SecretStr | None = Field(
+        None, description="Key for the chat server; best as a variable, the app never writes it down"
+    )
+    chat_timeout_s: float = Field(
+        60.0, gt=0.0, le=3600.0, description="Seconds without a sign of life after which the chat server counts as gone"
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> ModelSettings:
+        if self.cache_type not in ("f32", "f16", "bf16") and not self.flash_attn:
+            raise ValueError("needs flash attention for a quantised KV cache; turn flash_attn on, or take f16")
+        return self
 
 
 class AnswerSettings(Group):
@@ -42,6 +85,7 @@ class AnswerSettings(Group):
     seed: int = Field(
         -1, ge=-1, le=2**31 - 1, description="The same seed repeats the same answer; -1 takes a new one each time"
     )
+    stop: tuple[str, ...] = Field((), description="Texts that end the answer, beside those of the prompt format")
     prompt: Literal["chat", "rlm/rag-prompt", "rlm/rag-prompt-llama"] = Field(
         "chat", description="How the question is put: the model's own chat template, or a LangChain Hub prompt"
     )

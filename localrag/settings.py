@@ -97,7 +97,7 @@ GROUP_CLASSES: dict[str, type[Group]] = {
     "place": PlaceSettings,
 }
 FIELD_GROUP: dict[str, str] = {name: group for group, cls in GROUP_CLASSES.items() for name in cls.model_fields}
-SECRETS = frozenset({"embedding_api_key", "chroma_token"})
+SECRETS = frozenset({"embedding_api_key", "chroma_token", "chat_api_key"})
 """Never written to the applied settings, never read from them, never shown."""
 
 

@@ -11,6 +11,7 @@ Support = Literal["supported", "weak", "unsupported"]
 SegmentKind = Literal["template", "system", "history", "evidence", "question", "answer"]
 FinishReason = Literal["stop", "length", "cancelled"]
 MarkKind = Literal["heading", "section", "page"]
+Role = Literal["system", "user", "assistant", ""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +166,24 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A run of prompt tokens with one origin. `ref` is the index of the evidence or turn it holds, if it holds one."""
+    """A run of prompt tokens with one origin. `ref` is the index of the evidence or turn it holds, if it holds one.
+
+    `role` is that of the message it is a part of; empty for template text.
+    """
 
     kind: SegmentKind
     text: str
     tokens: tuple[int, ...]
     ref: int | None = None
+    role: Role = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt in both ways a model may take it: as its own tokens, or as messages of (role, text) for its own template."""
+
+    tokens: tuple[int, ...]
+    messages: tuple[tuple[Role, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +208,25 @@ class PromptPlan:
     reserved: int
     dropped: tuple[Dropped, ...] = ()
     stop: tuple[str, ...] = ()
+    exact: bool = True
+    """False where the model cannot count tokens, as on some servers: every count is then an estimate."""
 
     @property
     def tokens(self) -> list[int]:
         return [token for segment in self.segments for token in segment.tokens]
+
+    @property
+    def prompt(self) -> Prompt:
+        """What the model is given."""
+        messages: list[tuple[Role, str]] = []
+        for segment in self.segments:
+            if not segment.role:
+                continue
+            if messages and messages[-1][0] == segment.role:
+                messages[-1] = (segment.role, messages[-1][1] + segment.text)
+            else:
+                messages.append((segment.role, segment.text))
+        return Prompt(tuple(self.tokens), tuple(messages))
 
     def count(self, kind: SegmentKind | None = None) -> int:
         """Tokens of one kind of segment, or of all."""

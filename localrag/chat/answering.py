@@ -16,7 +16,7 @@ from localrag.embeddings.base import EmbeddingModel
 from localrag.errors import GenerationError, LocalRagError
 from localrag.llms.base import GenerationStats, LoadedModel
 from localrag.prompts.hub import HubPrompt
-from localrag.prompts.plan import opening_tokens, plan_prompt
+from localrag.prompts.plan import opening, plan_prompt
 from localrag.settings import AnswerSettings
 from localrag.types import Evidence, PromptPlan, Timings, Turn
 
@@ -31,7 +31,7 @@ def warm_up(model: LoadedModel | None) -> None:
         return
     model.reset_cancel()
     one_token = AnswerSettings(max_tokens=1, temperature=0.0)
-    for _ in model.generate(opening_tokens(model), one_token, (), GenerationStats()):
+    for _ in model.generate(opening(model), one_token, (), GenerationStats()):
         pass
 
 
@@ -135,7 +135,7 @@ def _stream(
     settings = settings.model_copy(update={"max_tokens": plan.reserved})
     text, tokens = "", []
     first_token_s, saved = 0.0, time.perf_counter()
-    for piece in model.generate(plan.tokens, settings, plan.stop, stats):
+    for piece in model.generate(plan.prompt, settings, plan.stop, stats):
         if piece.token is not None:
             tokens.append(piece.token)
         text += piece.text

@@ -173,7 +173,7 @@ class Summarising:
         plan = self._plan(model, group, settings)
         stats = GenerationStats()
         settings = settings.model_copy(update={"max_tokens": plan.reserved})
-        text = "".join(piece.text for piece in model.generate(plan.tokens, settings, plan.stop, stats)).strip()
+        text = "".join(piece.text for piece in model.generate(plan.prompt, settings, plan.stop, stats)).strip()
         if stats.finish == "cancelled":
             job.update(timings=Timings(finish="cancelled", total_s=job.elapsed()))
             return False

@@ -58,10 +58,11 @@ def inspect(args: Namespace, settings: Settings) -> int:
             say_json({"path": str(args.model), "runs": False, "reason": str(exc)})
         complain(str(exc))
         return FAILED
-    given = {"n_ctx": args.n_ctx, "n_batch": args.n_batch, "n_gpu_layers": args.n_gpu_layers, "model_path": args.model}
+    names = ("n_ctx", "n_batch", "n_gpu_layers", "cache_type")
+    given = {name: getattr(args, name) for name in names} | {"model_path": args.model}
     model = settings.with_values({name: value for name, value in given.items() if value is not None}, "the command line").model
     n_ctx = model.n_ctx or header.n_ctx_train
-    need = estimate_memory(header, n_ctx, model.n_batch, args.cache_type, model.n_gpu_layers, model.flash_attn)
+    need = estimate_memory(header, model)
     reason = _reason(header, model)
     line = facts(header) | {
         "memory": {"weights": need.weights, "kv": need.kv, "compute": need.compute, "total": need.total},

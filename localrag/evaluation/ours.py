@@ -22,7 +22,7 @@ from localrag.llms.base import GenerationStats
 from localrag.models.llama_library import llama_library
 from localrag.retrieval.vectors import VectorIndex
 from localrag.settings import AnswerSettings, ModelSettings, Settings
-from localrag.types import DocumentRecord, SourceRecord
+from localrag.types import DocumentRecord, Prompt, SourceRecord
 
 UNRELATED = "The weather in Lisbon on the first day of spring was"
 """To warm a model up with: nothing of what is measured is in its cache then."""
@@ -101,7 +101,7 @@ class OurModel:
     def _run(self, tokens: Sequence[int], count: int) -> GenerationStats:
         stats = GenerationStats()
         answer = AnswerSettings.model_validate(GREEDY | {"max_tokens": count})
-        for _ in self._model.generate(tokens, answer, (), stats):
+        for _ in self._model.generate(Prompt(tuple(tokens)), answer, (), stats):
             pass
         return stats
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from langchain_core.language_models import BaseChatModel
 
 from localrag.settings import AnswerSettings
-from localrag.types import FinishReason
+from localrag.types import FinishReason, Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,8 @@ class PromptFormat(Protocol):
 
     n_ctx: int
     stop: tuple[str, ...]
+    exact: bool
+    """Whether `tokenize` gives the model's own tokens; else as many tokens as are expected, of no meaning but their number."""
 
     def parts(self, roles: Sequence[str]) -> list[str | int]:
         """Template texts (str) and message indices (int), in prompt order."""
@@ -76,9 +78,9 @@ class LoadedModel(PromptFormat, Protocol):
     llm: BaseChatModel
 
     def generate(
-        self, tokens: Sequence[int], settings: AnswerSettings, stop: Sequence[str], stats: GenerationStats
+        self, prompt: Prompt, settings: AnswerSettings, stop: Sequence[str], stats: GenerationStats
     ) -> Iterator[Piece]:
-        """Evaluate the prompt and stream the answer, filling `stats`.
+        """Evaluate the prompt and stream the answer, filling `stats`. A backend takes the prompt's tokens or its messages.
 
         Raises:
             GenerationError: the prompt does not fit or the model failed.

@@ -15,6 +15,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 from localrag.llms.base import GenerationStats, Piece
 from localrag.settings import AnswerSettings, ModelSettings
+from localrag.types import Prompt
 
 _WORD_SECONDS = 0.02
 
@@ -25,6 +26,7 @@ class FakeModel:
     name = "fake"
     model_id = "fake"
     stop: tuple[str, ...] = ()
+    exact = True
 
     def __init__(self, settings: ModelSettings) -> None:
         self.n_ctx = settings.n_ctx or 4096
@@ -44,11 +46,11 @@ class FakeModel:
         return []
 
     def generate(
-        self, tokens: Sequence[int], settings: AnswerSettings, stop: Sequence[str], stats: GenerationStats
+        self, prompt: Prompt, settings: AnswerSettings, stop: Sequence[str], stats: GenerationStats
     ) -> Iterator[Piece]:
         started = time.perf_counter()
-        stats.prompt_tokens = len(tokens)
-        words = re.findall(r"\S+\s*", "".join(chr(token) for token in tokens))[-80:]
+        stats.prompt_tokens = len(prompt.tokens)
+        words = re.findall(r"\S+\s*", "".join(chr(token) for token in prompt.tokens))[-80:]
         stats.finish = "stop"
         for word in words[: settings.max_tokens]:
             if self._cancelled.wait(_WORD_SECONDS):

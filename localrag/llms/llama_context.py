@@ -15,7 +15,9 @@ from localrag.models.devices import cpu_threads
 from localrag.models.llama_library import Model, last_complaint
 from localrag.settings import AnswerSettings, ModelSettings
 
-MAX_UBATCH = 512  # llama.cpp's default; larger micro-batches cost compute memory and gain nothing on a CPU
+# enum ggml_type in ggml.h and enum llama_rope_scaling_type in llama.h
+CACHE_TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, "q8_0": 8, "bf16": 30}
+ROPE_SCALING = {"model": -1, "none": 0, "linear": 1, "yarn": 2}
 DECODE_ABORTED = 2
 PENALTY_LAST_N = 64
 
@@ -26,7 +28,7 @@ class LlamaContext:
     def __init__(self, model: Model, settings: ModelSettings) -> None:
         """Allocate the KV cache and compute buffers.
 
-        RoPE parameters stay untouched, so the file's own apply.
+        Unless the settings say otherwise RoPE parameters stay untouched, so the file's own apply.
         Raises:
             ModelLoadError: llama.cpp could not create the context.
         """
@@ -35,9 +37,12 @@ class LlamaContext:
         params = self.lib.llama_context_default_params()
         params.n_ctx = settings.n_ctx or model.n_ctx_train
         params.n_batch = min(settings.n_batch, params.n_ctx)
-        params.n_ubatch = min(params.n_batch, MAX_UBATCH)
+        params.n_ubatch = min(params.n_batch, settings.n_ubatch)
         params.n_threads = params.n_threads_batch = self.n_threads
         params.flash_attn_type = 1 if settings.flash_attn else 0
+        params.type_k = params.type_v = CACHE_TYPES[settings.cache_type]
+        params.rope_scaling_type = ROPE_SCALING[settings.rope_scaling]
+        params.rope_freq_base, params.rope_freq_scale = settings.rope_freq_base, settings.rope_freq_scale  # 0 is the file's own
         self.pointer = self.lib.llama_init_from_model(model.pointer, params)
         if not self.pointer:
             reason = last_complaint() or "not enough memory"

@@ -21,6 +21,7 @@ from localrag.models.identity import fingerprint
 from localrag.models.llama_library import Model
 from localrag.models.memory import check_fits
 from localrag.settings import AnswerSettings, ModelSettings
+from localrag.types import Prompt
 
 ROLES = {"human": "user", "ai": "assistant", "system": "system", "chat": "user"}
 
@@ -55,10 +56,12 @@ def build(settings: ModelSettings) -> LoadedModel:
 class LlamaCppModel:
     """A loaded GGUF chat model: weights, one context, and the file's own chat template."""
 
+    exact = True
+
     def __init__(self, header: GGUFFile, settings: ModelSettings) -> None:
         self.name = header.path.stem
         self.model_id = fingerprint(header.path)
-        self._model = Model(header.path, settings.n_gpu_layers)
+        self._model = Model(header.path, settings.n_gpu_layers, settings.use_mmap, settings.use_mlock)
         try:
             self.context = LlamaContext(self._model, settings)
             texts = (self._model.token_text(self._model.bos), self._model.token_text(self._model.eos))
@@ -89,9 +92,9 @@ class LlamaCppModel:
         return self.bos_tokens(tokens) + tokens
 
     def generate(
-        self, tokens: Sequence[int], settings: AnswerSettings, stop: Sequence[str], stats: GenerationStats
+        self, prompt: Prompt, settings: AnswerSettings, stop: Sequence[str], stats: GenerationStats
     ) -> Iterator[Piece]:
-        return self.context.generate(tokens, settings, stop, stats)
+        return self.context.generate(prompt.tokens, settings, [*stop, *settings.stop], stats)
 
     def cancel(self) -> None:
         self.context.cancel()
@@ -135,7 +138,7 @@ class LlamaCppChat(BaseChatModel):
         tokens = loaded.message_tokens([ROLES.get(m.type, "user") for m in messages], [m.text.strip() for m in messages])
         stats = GenerationStats()
         loaded.reset_cancel()
-        for piece in loaded.generate(tokens, answer, [*loaded.stop, *(stop or [])], stats):
+        for piece in loaded.generate(Prompt(tuple(tokens)), answer, [*loaded.stop, *(stop or [])], stats):
             chunk = ChatGenerationChunk(message=AIMessageChunk(content=piece.text))
             if run_manager:
                 run_manager.on_llm_new_token(piece.text, chunk=chunk)

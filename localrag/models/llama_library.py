@@ -66,7 +66,7 @@ def last_complaint() -> str:
 class Model:
     """Weights and vocabulary of one GGUF file."""
 
-    def __init__(self, path: Path, n_gpu_layers: int = 0) -> None:
+    def __init__(self, path: Path, n_gpu_layers: int = 0, use_mmap: bool = True, use_mlock: bool = False) -> None:
         """Load the file.
 
         Raises:
@@ -77,7 +77,7 @@ class Model:
         self.path = path
         self.lib = llama_library()
         params = self.lib.llama_model_default_params()
-        params.n_gpu_layers = n_gpu_layers
+        params.n_gpu_layers, params.use_mmap, params.use_mlock = n_gpu_layers, use_mmap, use_mlock
         _recent.clear()
         self.pointer = self.lib.llama_model_load_from_file(os.fsencode(path), params)
         if not self.pointer:

@@ -35,7 +35,6 @@ CACHE_BYTES = {
     "q4_1": 20 / 32,
     "q4_0": 18 / 32,
 }
-MAX_UBATCH = 512  # the chat context evaluates at most this many tokens in one graph
 CTX_STEP = 256  # llama.cpp rounds n_ctx up to a multiple of this
 SMALLEST_CTX = 512
 PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
@@ -52,24 +51,20 @@ class MemoryNeed:
     on_gpu: int = 0
 
 
-def estimate_memory(
-    gguf: GGUFFile, n_ctx: int, n_batch: int, cache_type: str = "f16", n_gpu_layers: int = 0, flash_attn: bool = True
-) -> MemoryNeed:
+def estimate_memory(gguf: GGUFFile, settings: ModelSettings) -> MemoryNeed:
     """What loading needs. `n_ctx` 0 takes the model's own window; `n_gpu_layers` -1 is all.
 
     Sliding-window layers count in full: llama.cpp's default (`swa_full`) keeps them whole.
     Raises:
-        ModelLoadError: the cache type is unknown.
         ModelFileError: a part of a split model is missing.
     """
-    if cache_type not in CACHE_BYTES:
-        raise ModelLoadError(f"Unknown cache type {cache_type!r}. Choose one of {', '.join(CACHE_BYTES)}.")
-    window = -(-(n_ctx or gguf.n_ctx_train or SMALLEST_CTX) // CTX_STEP) * CTX_STEP
+    window = -(-(settings.n_ctx or gguf.n_ctx_train or SMALLEST_CTX) // CTX_STEP) * CTX_STEP
     weights = sum(part.stat().st_size for part in parts(gguf)) if gguf.split_count > 1 else gguf.weight_bytes
-    kv = int(window * _kv_numbers(gguf) * CACHE_BYTES[cache_type])
-    compute = _compute_bytes(gguf, window, min(n_batch, window, MAX_UBATCH), flash_attn)
+    kv = int(window * _kv_numbers(gguf) * CACHE_BYTES[settings.cache_type])
+    n_ubatch = min(settings.n_batch, window, settings.n_ubatch)
+    compute = _compute_bytes(gguf, window, n_ubatch, settings.flash_attn)
     layers = gguf.n_layers + 1  # llama.cpp counts the output as a layer of its own
-    share = min(n_gpu_layers if n_gpu_layers >= 0 else layers, layers) / layers
+    share = min(settings.n_gpu_layers if settings.n_gpu_layers >= 0 else layers, layers) / layers
     total = weights + kv + compute
     return MemoryNeed(weights, kv, compute, total, int((weights + kv) * share) + (compute if share == 1 else 0))
 
@@ -150,7 +145,7 @@ def check_fits(gguf: GGUFFile, settings: ModelSettings) -> None:
         ModelFileError: a part of a split model is missing.
     """
     free = available_memory()
-    need = _host_bytes(gguf, settings, settings.n_ctx)
+    need = _host_bytes(gguf, settings)
     if need <= free:
         return
     n_ctx = settings.n_ctx or gguf.n_ctx_train
@@ -161,9 +156,9 @@ def check_fits(gguf: GGUFFile, settings: ModelSettings) -> None:
     raise ModelLoadError(f"n_ctx = {n_ctx} {sizes}. Choose n_ctx = {best} or less.")
 
 
-def _host_bytes(gguf: GGUFFile, settings: ModelSettings, n_ctx: int) -> int:
+def _host_bytes(gguf: GGUFFile, settings: ModelSettings) -> int:
     """Bytes in main memory. What is offloaded leaves it only when there is a GPU with memory of its own."""
-    need = estimate_memory(gguf, n_ctx, settings.n_batch, n_gpu_layers=settings.n_gpu_layers, flash_attn=settings.flash_attn)
+    need = estimate_memory(gguf, settings)
     if need.on_gpu:
         from localrag.models.devices import devices
 
@@ -175,11 +170,15 @@ def _host_bytes(gguf: GGUFFile, settings: ModelSettings, n_ctx: int) -> int:
 def _largest_ctx(gguf: GGUFFile, settings: ModelSettings, n_ctx: int, free: int) -> int | None:
     """The largest multiple of CTX_STEP below `n_ctx` that fits; need grows with the window, so halving finds it."""
     low, high = SMALLEST_CTX // CTX_STEP, max(n_ctx // CTX_STEP, SMALLEST_CTX // CTX_STEP)
-    if _host_bytes(gguf, settings, low * CTX_STEP) > free:
+
+    def fits(steps: int) -> bool:
+        return _host_bytes(gguf, settings.model_copy(update={"n_ctx": steps * CTX_STEP})) <= free
+
+    if not fits(low):
         return None
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if _host_bytes(gguf, settings, middle * CTX_STEP) <= free else (low, middle)
+        low, high = (middle, high) if fits(middle) else (low, middle)
     return low * CTX_STEP
 
 

@@ -14,7 +14,7 @@ from localrag.errors import PromptError
 from localrag.llms.base import PromptFormat
 from localrag.prompts.hub import HubPrompt
 from localrag.settings import AnswerSettings
-from localrag.types import Dropped, Evidence, PromptPlan, Segment, SegmentKind, Turn
+from localrag.types import Dropped, Evidence, Prompt, PromptPlan, Role, Segment, SegmentKind, Turn
 
 SYSTEM = "You are a helpful assistant. Answer the question using the context."
 """Short on purpose: of fifteen wordings tried on twelve questions, none served the starter model better for long."""
@@ -75,7 +75,8 @@ def plan_prompt(
             segments = _hub_segments(model, hub_prompt, question, draft.evidence)
         size = sum(len(segment.tokens) for segment in segments)
         if size + reserved <= model.n_ctx:
-            return PromptPlan(tuple(segments), model.n_ctx, reserved, tuple(draft.dropped), (*model.stop, *STOP))
+            stop = (*model.stop, *STOP)
+            return PromptPlan(tuple(segments), model.n_ctx, reserved, tuple(draft.dropped), stop, model.exact)
         if not _shrink(draft, segments, model.n_ctx, reserved):
             raise PromptError(
                 f"The question needs {size} tokens and the answer {reserved}, the window has {model.n_ctx}."
@@ -83,14 +84,14 @@ def plan_prompt(
             )
 
 
-def opening_tokens(model: PromptFormat) -> list[int]:
+def opening(model: PromptFormat) -> Prompt:
     """What every prompt about documents begins with: worth evaluating before the first question."""
     tokens: list[int] = []
     for part in model.parts(["system", "user"]):
         if part == 1:
             break
         tokens += model.tokenize(part, special=True) if isinstance(part, str) else model.tokenize(SYSTEM)
-    return [*model.bos_tokens(tokens), *tokens]
+    return Prompt((*model.bos_tokens(tokens), *tokens), (("system", SYSTEM),))
 
 
 def _shrink(draft: _Draft, segments: Sequence[Segment], n_ctx: int, reserved: int) -> bool:
@@ -132,7 +133,10 @@ def _turn_sizes(segments: Sequence[Segment], count: int) -> list[int]:
 
 
 def _chat_segments(model: PromptFormat, model_id: str, question: str, draft: _Draft, with_documents: bool) -> list[Segment]:
-    roles = ["system", *(role for _ in draft.turns for role in ("user", "assistant")), "user"]
+    roles: list[Role] = ["system"]
+    for _ in draft.turns:
+        roles += ["user", "assistant"]
+    roles.append("user")
     system = SYSTEM if with_documents else SYSTEM_WITHOUT_DOCUMENTS
     seen = {_place(evidence) for turn in draft.turns for evidence in _shown(turn, model_id)}
     fresh = [(number, evidence) for number, evidence in draft.evidence if _place(evidence) not in seen]
@@ -141,13 +145,15 @@ def _chat_segments(model: PromptFormat, model_id: str, question: str, draft: _Dr
     for part in model.parts(roles):
         if isinstance(part, str):
             segments.append(Segment("template", part, tuple(model.tokenize(part, special=True))))
-        elif part == 0:
-            segments.append(_text(model, "system", system))
+            continue
+        if part == 0:
+            message = [_text(model, "system", system)]
         elif part == len(roles) - 1:
-            segments += _question_segments(model, question, fresh, known, with_documents)
+            message = _question_segments(model, question, fresh, known, with_documents)
         else:
             turn = draft.turns[(part - 1) // 2]
-            segments += _turn_segments(model, model_id, turn, (part - 1) // 2, answer=part % 2 == 0)
+            message = _turn_segments(model, model_id, turn, (part - 1) // 2, answer=part % 2 == 0)
+        segments += [replace(segment, role=roles[part]) for segment in message]
     bos = model.bos_tokens([token for segment in segments[:1] for token in segment.tokens])
     return [Segment("template", "", tuple(bos)), *segments] if bos else segments
 
@@ -205,7 +211,7 @@ def _hub_segments(
 ) -> list[Segment]:
     """A hub prompt: raw when it brings its own instruction markers, else as messages of the model's template."""
     raw = _is_raw(prompt)
-    roles = ["system" if role == "system" else "user" for role, _ in prompt.messages]
+    roles: list[Role] = ["system" if role == "system" else "user" for role, _ in prompt.messages]
     segments: list[Segment] = []
     for part in range(len(prompt.messages)) if raw else model.parts(roles):
         if isinstance(part, str):
@@ -213,14 +219,17 @@ def _hub_segments(
             continue
         for piece in _fields(prompt.messages[part][1]):
             if piece == "{question}":
-                segments.append(_text(model, "question", question))
+                message = [_text(model, "question", question)]
             elif piece == "{context}":
-                for at, (number, passage) in enumerate(evidence):
-                    gap = "\n\n" if at < len(evidence) - 1 else ""
-                    segments.append(_text(model, "evidence", passage.text + gap, number))
+                gaps = ["\n\n"] * (len(evidence) - 1) + [""]
+                message = [
+                    _text(model, "evidence", passage.text + gap, number)
+                    for (number, passage), gap in zip(evidence, gaps, strict=False)
+                ]
             else:
                 text = piece.replace("{{", "{").replace("}}", "}")
-                segments.append(Segment("system", text, tuple(model.tokenize(text, special=raw))))
+                message = [Segment("system", text, tuple(model.tokenize(text, special=raw)))]
+            segments += [replace(segment, role=roles[part]) for segment in message]
     bos = model.bos_tokens([token for segment in segments[:1] for token in segment.tokens])
     return [Segment("template", "", tuple(bos)), *segments] if bos else segments
 

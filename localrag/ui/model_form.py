@@ -64,7 +64,7 @@ def answering_sliders(settings: Settings) -> dict[str, Any]:
 def fits(engine: Engine, header: GGUFFile, values: dict[str, Any]) -> bool:
     """Draw the memory these values need; False, with the slider to move, when they do not fit."""
     model: ModelSettings = engine.settings.with_values(values | {"model_path": header.path}, "the sliders").model
-    need = estimate_memory(header, model.n_ctx, model.n_batch, "f16", model.n_gpu_layers, model.flash_attn)
+    need = estimate_memory(header, model)
     memory_bar(need, 0)
     try:
         check_fits(header, model)

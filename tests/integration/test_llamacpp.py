@@ -21,6 +21,7 @@ from localrag.llms.llamacpp import LlamaCppChat, LlamaCppModel, build, check
 from localrag.models.gguf_file import read_gguf
 from localrag.models.starter import starter_chat, starter_embedding
 from localrag.settings import AnswerSettings, ModelSettings
+from localrag.types import Prompt
 
 pytestmark = pytest.mark.models
 
@@ -60,7 +61,7 @@ def answer(
     model: LlamaCppModel, tokens: Sequence[int], settings: AnswerSettings = GREEDY, stop: Sequence[str] = ()
 ) -> tuple[str, list[int], GenerationStats]:
     stats = GenerationStats()
-    pieces = list(model.generate(tokens, settings, stop, stats))
+    pieces = list(model.generate(Prompt(tuple(tokens)), settings, stop, stats))
     return "".join(p.text for p in pieces), [p.token for p in pieces if p.token is not None], stats
 
 
@@ -155,7 +156,7 @@ def cancelled_after(
 
     presser = threading.Thread(target=press)
     presser.start()
-    for piece in model.generate(tokens, AnswerSettings(temperature=0.0, max_tokens=2000), (), stats):
+    for piece in model.generate(Prompt(tuple(tokens)), AnswerSettings(temperature=0.0, max_tokens=2000), (), stats):
         if isinstance(wait, threading.Event) and stats.answer_tokens > 5 and piece.text:
             wait.set()
     ended = time.perf_counter()
@@ -232,7 +233,7 @@ def test_the_window_can_be_filled_to_its_last_token_and_no_further(settings: Mod
 def test_a_character_spread_over_tokens_is_shown_whole(model: LlamaCppModel) -> None:
     tokens = prompt(model, "Repeat exactly: 안녕하세요 😀🎉 naïve")
     stats = GenerationStats()
-    pieces: list[Piece] = list(model.generate(tokens, AnswerSettings(temperature=0.0, max_tokens=30), (), stats))
+    pieces: list[Piece] = list(model.generate(Prompt(tuple(tokens)), AnswerSettings(temperature=0.0, max_tokens=30), (), stats))
     assert "\ufffd" not in "".join(piece.text for piece in pieces[:-1])
 
 

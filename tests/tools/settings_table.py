@@ -16,7 +16,7 @@ def table() -> str:
     for cls in GROUP_CLASSES.values():
         for name, field in cls.model_fields.items():
             low, high = bounds(name)
-            default = "the platform's" if field.default_factory else "" if field.default is None else field.default
+            default = "the platform's" if field.default_factory else "" if field.default in (None, ()) else field.default
             span = f"{low:g} to {high:g}" if low is not None and high is not None else ""
             rows.append(f"| `{name}` | {default} | {span} | {field.description} |")
     return "\n".join(rows)

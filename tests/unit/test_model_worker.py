@@ -13,6 +13,7 @@ from localrag.errors import LocalRagError, ModelFileError
 from localrag.llms.base import GenerationStats, LoadedModel
 from localrag.llms.worker import ModelWorker
 from localrag.settings import AnswerSettings, ModelSettings
+from localrag.types import Prompt
 
 FAKE = ModelSettings(llm="fake", n_ctx=1234)
 WAIT_S = 10
@@ -104,7 +105,7 @@ def test_closing_ends_the_answer_drops_what_is_queued_and_ends_the_thread() -> N
 
     def answer(model: LoadedModel | None) -> None:
         assert model is not None
-        for _ in model.generate(model.tokenize("word " * 80), AnswerSettings(), (), stats):
+        for _ in model.generate(Prompt(tuple(model.tokenize("word " * 80))), AnswerSettings(), (), stats):
             begun.set()
 
     worker.submit(answer)

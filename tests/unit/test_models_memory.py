@@ -14,6 +14,7 @@ from localrag.models.devices import cpu_threads, install_lines
 from localrag.models.gguf_facts import ArrayInfo, Tensor, Value
 from localrag.models.gguf_file import GGUFFile
 from localrag.models.memory import MemoryNeed, available_memory, check_fits, estimate_memory, format_bytes
+from localrag.setting_groups import CacheType
 from localrag.settings import ModelSettings
 
 MIB = 1 << 20
@@ -53,9 +54,9 @@ def gguf(changes: dict[str, Value] | None = None, path: Path = Path("m.gguf")) -
     ],
 )
 def test_the_estimate_agrees_with_what_llama_cpp_reserves(
-    n_ctx: int, n_batch: int, flash: bool, cache: str, compute: float, kv: float
+    n_ctx: int, n_batch: int, flash: bool, cache: CacheType, compute: float, kv: float
 ) -> None:
-    need = estimate_memory(gguf(), n_ctx, n_batch, cache, flash_attn=flash)
+    need = estimate_memory(gguf(), ModelSettings(n_ctx=n_ctx, n_batch=n_batch, cache_type=cache, flash_attn=flash))
     assert need.compute / MIB == pytest.approx(compute, rel=0.02)
     assert need.kv / MIB == pytest.approx(kv, rel=0.001)
     assert need.weights == 100 * MIB
@@ -63,31 +64,36 @@ def test_the_estimate_agrees_with_what_llama_cpp_reserves(
 
 
 def test_n_ctx_zero_is_the_models_own_window() -> None:
-    assert estimate_memory(gguf(), 0, 512) == estimate_memory(gguf(), 8192, 512)
+    assert estimate_memory(gguf(), ModelSettings(n_ctx=0)) == estimate_memory(gguf(), ModelSettings(n_ctx=8192, n_batch=512))
 
 
 def test_layers_with_heads_of_their_own_and_without_attention_are_counted() -> None:
-    uneven = estimate_memory(gguf({"llama.attention.head_count_kv": [3, 0] * 15}), 4096, 512)
-    assert uneven.kv == estimate_memory(gguf(), 4096, 512).kv // 2
-    assert estimate_memory(gguf({"llama.full_attention_interval": 3}), 4096, 512).kv == 30 * MIB
+    uneven = estimate_memory(gguf({"llama.attention.head_count_kv": [3, 0] * 15}), ModelSettings(n_ctx=4096, n_batch=512))
+    assert uneven.kv == estimate_memory(gguf(), ModelSettings(n_ctx=4096, n_batch=512)).kv // 2
+    assert estimate_memory(gguf({"llama.full_attention_interval": 3}), ModelSettings(n_ctx=4096, n_batch=512)).kv == 30 * MIB
 
 
 def test_an_encoder_has_no_cache() -> None:
     changes: dict[str, Value] = {"general.architecture": "bert", "bert.block_count": 6, "bert.attention.head_count": 12}
-    assert estimate_memory(gguf(changes | {"bert.embedding_length": 384, "bert.pooling_type": 1}), 512, 256).kv == 0
+    assert (
+        estimate_memory(
+            gguf(changes | {"bert.embedding_length": 384, "bert.pooling_type": 1}), ModelSettings(n_ctx=512, n_batch=256)
+        ).kv
+        == 0
+    )
 
 
 def test_offloaded_layers_are_counted_for_the_gpu() -> None:
-    assert estimate_memory(gguf(), 4096, 512).on_gpu == 0
-    every = estimate_memory(gguf(), 4096, 512, n_gpu_layers=-1)
+    assert estimate_memory(gguf(), ModelSettings(n_ctx=4096, n_batch=512)).on_gpu == 0
+    every = estimate_memory(gguf(), ModelSettings(n_ctx=4096, n_batch=512, n_gpu_layers=-1))
     assert every.on_gpu == every.total
-    some = estimate_memory(gguf(), 4096, 512, n_gpu_layers=10)
+    some = estimate_memory(gguf(), ModelSettings(n_ctx=4096, n_batch=512, n_gpu_layers=10))
     assert some.on_gpu == pytest.approx((some.weights + some.kv) * 10 / 31, rel=0.01)
 
 
-def test_an_unknown_cache_type_is_refused() -> None:
-    with pytest.raises(ModelLoadError, match="q9_9"):
-        estimate_memory(gguf(), 512, 512, "q9_9")
+def test_a_quantised_cache_without_flash_attention_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs flash attention"):
+        ModelSettings(cache_type="q8_0", flash_attn=False)
 
 
 def test_what_does_not_fit_names_the_largest_window_that_does(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,11 +120,11 @@ def test_parts_of_a_split_model_count_together_and_a_missing_one_is_named(tmp_pa
     first = tmp_path / "big-00001-of-00002.gguf"
     first.write_bytes(bytes(1000))
     with pytest.raises(ModelFileError, match="big-00002-of-00002"):
-        estimate_memory(gguf({"split.count": 2}, first), 512, 512)
+        estimate_memory(gguf({"split.count": 2}, first), ModelSettings(n_ctx=512, n_batch=512))
     (tmp_path / "big-00002-of-00002.gguf").write_bytes(bytes(500))
-    assert estimate_memory(gguf({"split.count": 2}, first), 512, 512).weights == 1500
+    assert estimate_memory(gguf({"split.count": 2}, first), ModelSettings(n_ctx=512, n_batch=512)).weights == 1500
     with pytest.raises(ModelFileError, match="lost its name"):
-        estimate_memory(gguf({"split.count": 2}, tmp_path / "renamed.gguf"), 512, 512)
+        estimate_memory(gguf({"split.count": 2}, tmp_path / "renamed.gguf"), ModelSettings(n_ctx=512, n_batch=512))
 
 
 def test_memory_is_available_here() -> None:
