@@ -1,16 +1,18 @@
 """How much memory a model needs, and whether it is there. All sizes are bytes.
 
-Weights and KV cache are exact. The compute buffer follows what llama.cpp (llama-cpp-python 0.3.36) reserves for the
-graph of one micro-batch, measured with SmolLM2-135M (49,152 tokens, 576 wide, 9 heads) at 14 settings. MiB:
+In main memory a page counts once it is touched, so the estimate is of resident memory after the whole window was evaluated.
+Weights and KV cache are exact. The rest was measured with SmolLM2-135M (llama-cpp-python 0.3.36; 49,152 tokens, 576 wide,
+9 heads) on one thread, as growth of RssAnon without the cache, and is taken apart into vocabulary and compute buffers. MB:
 
-    n_ctx   n_batch  flash  reserved  estimated
-      4096      512  yes       98.25     98.44
-    131072      512  yes      141.51    141.69
-      4096       64  yes       12.28     12.47
-      8192      512  no       166.38    166.94
-     32768      512  no       646.38    646.94
+    n_ctx  n_batch  cache  flash  measured  estimated
+     1024      512  f16    yes        34.6       32.7
+     2048      128  f16    yes        23.7       23.3
+     4096      512  q8_0   yes        37.0       35.8
+     4096      512  f16    no        147.3      148.5
+     2048       64  f32    yes        22.2       21.6
 
-Resident memory after two micro-batches never exceeded KV + compute: llama.cpp touches the logits rows it is asked for.
+A GPU's memory is taken as a whole: there the buffer counts that llama.cpp reserves for the graph of one micro-batch
+(98.25 MiB at n_ctx 4096, n_batch 512 with flash attention; 12.28 with n_batch 64; 166.38 at n_ctx 8192 without).
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ CACHE_BYTES = {
     "q4_1": 20 / 32,
     "q4_0": 18 / 32,
 }
+VOCABULARY_BYTES = 400  # of tables for one token, measured with 49,152 tokens and as many merges
 CTX_STEP = 256  # llama.cpp rounds n_ctx up to a multiple of this
 SMALLEST_CTX = 512
 PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
@@ -42,7 +45,10 @@ PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 
 @dataclass(frozen=True, slots=True)
 class MemoryNeed:
-    """Bytes of one loaded model. `on_gpu` of `total` lie in the GPU's memory when layers are offloaded."""
+    """Bytes of one loaded model: weights with the vocabulary, KV cache, compute buffers.
+
+    `on_gpu` of them lie in the GPU's memory when layers are offloaded, with the buffers it needs there beside.
+    """
 
     weights: int
     kv: int
@@ -59,14 +65,18 @@ def estimate_memory(gguf: GGUFFile, settings: ModelSettings) -> MemoryNeed:
         ModelFileError: a part of a split model is missing.
     """
     window = -(-(settings.n_ctx or gguf.n_ctx_train or SMALLEST_CTX) // CTX_STEP) * CTX_STEP
-    weights = sum(part.stat().st_size for part in parts(gguf)) if gguf.split_count > 1 else gguf.weight_bytes
+    files = sum(part.stat().st_size for part in parts(gguf)) if gguf.split_count > 1 else gguf.weight_bytes
+    weights = files + VOCABULARY_BYTES * gguf.n_vocab
     kv = int(window * _kv_numbers(gguf) * CACHE_BYTES[settings.cache_type])
     n_ubatch = min(settings.n_batch, window, settings.n_ubatch)
-    compute = _compute_bytes(gguf, window, n_ubatch, settings.flash_attn)
+    compute = _touched_bytes(gguf, window, n_ubatch, settings.flash_attn)
     layers = gguf.n_layers + 1  # llama.cpp counts the output as a layer of its own
     share = min(settings.n_gpu_layers if settings.n_gpu_layers >= 0 else layers, layers) / layers
-    total = weights + kv + compute
-    return MemoryNeed(weights, kv, compute, total, int((weights + kv) * share) + (compute if share == 1 else 0))
+    on_gpu = int((files + kv) * share)
+    if share == 1:
+        compute = _reserved_bytes(gguf, window, n_ubatch, settings.flash_attn)
+        on_gpu += compute
+    return MemoryNeed(weights, kv, compute, weights + kv + compute, on_gpu)
 
 
 def _kv_numbers(gguf: GGUFFile) -> int:
@@ -79,16 +89,33 @@ def _kv_numbers(gguf: GGUFFile) -> int:
     return per_token * (gguf.key_length + gguf.value_length)
 
 
-def _compute_bytes(gguf: GGUFFile, window: int, n_ubatch: int, flash_attn: bool) -> int:
-    """The largest of three stages of the graph, whose buffers share memory: logits, attention, feed-forward."""
+def _feed_forward(gguf: GGUFFile) -> int:
+    """Bytes of one token in the feed-forward stage of the graph."""
+    used, expert = gguf.arch_integer("expert_used_count"), gguf.arch_integer("expert_feed_forward_length")
+    return 4 * (3 * max(gguf.arch_integer("feed_forward_length"), used * expert) + 2 * gguf.n_embd)
+
+
+def _touched_bytes(gguf: GGUFFile, window: int, n_ubatch: int, flash_attn: bool) -> int:
+    """What an evaluation writes to: of the logits one row, since a prompt is asked for its last alone.
+
+    Stages of the graph share their memory. Without flash attention every head's scores and the mask lie there as f32, and
+    the scores once more as f16 in the CPU's work buffer, for the product with the values.
+    """
+    row = 4 * gguf.n_vocab
+    if flash_attn:
+        return n_ubatch * (_feed_forward(gguf) + 2 * window) + row
+    scores = 4 * window * (gguf.n_head + 1) + 24 * gguf.n_embd
+    return n_ubatch * (max(scores, _feed_forward(gguf)) + 2 * window * gguf.n_head) + row
+
+
+def _reserved_bytes(gguf: GGUFFile, window: int, n_ubatch: int, flash_attn: bool) -> int:
+    """What llama.cpp reserves: the largest of three stages of the graph, whose buffers share memory."""
     logits = 4 * (gguf.n_vocab + 2 * gguf.n_embd)
     if flash_attn:
         attention = 2 * window + 48 * gguf.n_embd  # the mask as f16
     else:
-        attention = 4 * window * (gguf.n_head + 1) + 24 * gguf.n_embd  # every head's scores and the mask as f32
-    used, expert = gguf.arch_integer("expert_used_count"), gguf.arch_integer("expert_feed_forward_length")
-    wide = 4 * (3 * max(gguf.arch_integer("feed_forward_length"), used * expert) + 2 * gguf.n_embd)
-    return n_ubatch * max(logits, attention, wide) + 4 * gguf.n_vocab
+        attention = 4 * window * (gguf.n_head + 1) + 24 * gguf.n_embd
+    return n_ubatch * max(logits, attention, _feed_forward(gguf)) + 4 * gguf.n_vocab
 
 
 def parts(gguf: GGUFFile) -> list[Path]:

@@ -53,13 +53,34 @@ def gguf(changes: dict[str, Value] | None = None, path: Path = Path("m.gguf")) -
         (4096, 512, True, "f32", 98.25, 180.0),
     ],
 )
-def test_the_estimate_agrees_with_what_llama_cpp_reserves(
+def test_on_a_gpu_the_estimate_is_what_llama_cpp_reserves(
     n_ctx: int, n_batch: int, flash: bool, cache: CacheType, compute: float, kv: float
 ) -> None:
-    need = estimate_memory(gguf(), ModelSettings(n_ctx=n_ctx, n_batch=n_batch, cache_type=cache, flash_attn=flash))
+    settings = ModelSettings(n_ctx=n_ctx, n_batch=n_batch, cache_type=cache, flash_attn=flash, n_gpu_layers=-1)
+    need = estimate_memory(gguf(), settings)
     assert need.compute / MIB == pytest.approx(compute, rel=0.02)
     assert need.kv / MIB == pytest.approx(kv, rel=0.001)
-    assert need.weights == 100 * MIB
+    assert need.on_gpu == 100 * MIB + need.kv + need.compute
+
+
+# Growth of RssAnon in MB, measured on one thread: n_ctx, n_batch, cache type, flash attention, growth without the cache.
+@pytest.mark.parametrize(
+    ("n_ctx", "n_batch", "cache", "flash", "grown"),
+    [
+        (1024, 512, "f16", True, 34.6),
+        (2048, 128, "f16", True, 23.7),
+        (4096, 512, "q8_0", True, 37.0),
+        (4096, 512, "f16", False, 147.3),
+        (2048, 2048, "f16", True, 37.4),
+        (2048, 64, "f32", True, 22.2),
+    ],
+)
+def test_in_main_memory_the_estimate_is_what_becomes_resident(
+    n_ctx: int, n_batch: int, cache: CacheType, flash: bool, grown: float
+) -> None:
+    need = estimate_memory(gguf(), ModelSettings(n_ctx=n_ctx, n_batch=n_batch, cache_type=cache, flash_attn=flash))
+    beside = need.weights - 100 * MIB + need.compute
+    assert beside / 1e6 == pytest.approx(grown, rel=0.1)
     assert need.total == need.weights + need.kv + need.compute
 
 
@@ -86,9 +107,9 @@ def test_an_encoder_has_no_cache() -> None:
 def test_offloaded_layers_are_counted_for_the_gpu() -> None:
     assert estimate_memory(gguf(), ModelSettings(n_ctx=4096, n_batch=512)).on_gpu == 0
     every = estimate_memory(gguf(), ModelSettings(n_ctx=4096, n_batch=512, n_gpu_layers=-1))
-    assert every.on_gpu == every.total
+    assert every.on_gpu > every.kv + 100 * MIB
     some = estimate_memory(gguf(), ModelSettings(n_ctx=4096, n_batch=512, n_gpu_layers=10))
-    assert some.on_gpu == pytest.approx((some.weights + some.kv) * 10 / 31, rel=0.01)
+    assert some.on_gpu == pytest.approx((100 * MIB + some.kv) * 10 / 31, rel=0.01)
 
 
 def test_a_quantised_cache_without_flash_attention_is_refused() -> None:
@@ -122,7 +143,7 @@ def test_parts_of_a_split_model_count_together_and_a_missing_one_is_named(tmp_pa
     with pytest.raises(ModelFileError, match="big-00002-of-00002"):
         estimate_memory(gguf({"split.count": 2}, first), ModelSettings(n_ctx=512, n_batch=512))
     (tmp_path / "big-00002-of-00002.gguf").write_bytes(bytes(500))
-    assert estimate_memory(gguf({"split.count": 2}, first), ModelSettings(n_ctx=512, n_batch=512)).weights == 1500
+    assert estimate_memory(gguf({"split.count": 2}, first), ModelSettings(n_ctx=512, n_batch=512)).weights == 1500 + 400 * 49152
     with pytest.raises(ModelFileError, match="lost its name"):
         estimate_memory(gguf({"split.count": 2}, tmp_path / "renamed.gguf"), ModelSettings(n_ctx=512, n_batch=512))
 
