@@ -26,6 +26,7 @@ from localrag.evaluating import Evaluations
 from localrag.intake import Intake
 from localrag.library import Library
 from localrag.llms.base import LoadedModel
+from localrag.llms.kept_states import KeptStates
 from localrag.llms.registry import check_model
 from localrag.llms.worker import ModelState, ModelWorker
 from localrag.models.catalogue import ModelEntry, list_models
@@ -54,7 +55,8 @@ class Engine:
         self.evaluations = Evaluations(self.library)
         self.watcher = FolderWatcher(self.library, self.intake.sync)
         self.store = ConversationStore(settings.data_dir / "conversations.sqlite")
-        self._worker = ModelWorker()
+        kept = (settings.model.kept_memory_mb * 1_000_000, settings.model.kept_disk_mb * 1_000_000)
+        self._worker = ModelWorker(KeptStates(settings.data_dir / "states", *kept))
         self._lock = threading.RLock()
         self._queue = AnswerQueue(self._worker, self.store)
         self._closed = False
@@ -263,6 +265,7 @@ class Engine:
         """Stop its answer and forget the conversation."""
         self.stop(conversation_id)
         self.store.delete(conversation_id)
+        self._worker.states.forget(conversation_id)
 
     def close(self) -> None:
         """Stop everything and free the memory; a second time does nothing. What is being taken in goes on after a restart."""

@@ -53,6 +53,15 @@ class ModelSettings(Group):
     rope_freq_scale: float = Field(
         0.0, ge=0.0, le=10.0, description="Positions are multiplied by this: 0.5 doubles the reach; 0 takes the file's own"
     )
+    kept_memory_mb: int = Field(
+        512, ge=0, le=1_000_000, description="Memory for conversations already evaluated, so that going back to one is instant"
+    )
+    kept_disk_mb: int = Field(
+        1000,
+        ge=0,
+        le=10_000_000,
+        description="Disk space for such conversations, which outlive a restart; 0 keeps none on disk",
+    )
     gpt4all_device: str = Field("cpu", description="Where GPT4All computes: cpu, gpu, cuda, kompute, or the name of a device")
     chat_server: str = Field(
         "",

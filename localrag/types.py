@@ -180,10 +180,14 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt in both ways a model may take it: as its own tokens, or as messages of (role, text) for its own template."""
+    """A prompt in both ways a model may take it: as its own tokens, or as messages of (role, text) for its own template.
+
+    What was evaluated for a `conversation` (an id) is kept, so that it can go on later without starting over.
+    """
 
     tokens: tuple[int, ...]
     messages: tuple[tuple[Role, str], ...] = ()
+    conversation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

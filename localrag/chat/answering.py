@@ -135,7 +135,8 @@ def _stream(
     settings = settings.model_copy(update={"max_tokens": plan.reserved})
     text, tokens = "", []
     first_token_s, saved = 0.0, time.perf_counter()
-    for piece in model.generate(plan.prompt, settings, plan.stop, stats):
+    prompt = replace(plan.prompt, conversation=job.conversation_id)
+    for piece in model.generate(prompt, settings, plan.stop, stats):
         if piece.token is not None:
             tokens.append(piece.token)
         text += piece.text

@@ -8,25 +8,31 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from localrag.errors import GenerationError, ModelLoadError
 from localrag.llms.base import GenerationStats, Piece
+from localrag.llms.kept_states import KeptState, KeptStates, common_length
 from localrag.llms.stop_text import StopText
 from localrag.models.devices import cpu_threads
 from localrag.models.llama_library import Model, last_complaint
 from localrag.settings import AnswerSettings, ModelSettings
+from localrag.types import Prompt
 
 # enum ggml_type in ggml.h and enum llama_rope_scaling_type in llama.h
 CACHE_TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, "q8_0": 8, "bf16": 30}
 ROPE_SCALING = {"model": -1, "none": 0, "linear": 1, "yarn": 2}
 DECODE_ABORTED = 2
+WORTH_KEEPING = 64
+"""Tokens: fewer are evaluated sooner than a state is copied."""
 PENALTY_LAST_N = 64
 
 
 class LlamaContext:
     """One sequence of tokens in a KV cache. One caller at a time: `generate` holds a lock while it runs."""
 
-    def __init__(self, model: Model, settings: ModelSettings) -> None:
-        """Allocate the KV cache and compute buffers.
+    def __init__(self, model: Model, settings: ModelSettings, states: KeptStates, identity: str) -> None:
+        """Allocate the KV cache and compute buffers. `states` keeps what was evaluated under the model's `identity`.
 
         Unless the settings say otherwise RoPE parameters stay untouched, so the file's own apply.
         Raises:
@@ -51,6 +57,7 @@ class LlamaContext:
         self.n_batch = int(params.n_batch)
         self._memory = self.lib.llama_get_memory(self.pointer)
         self._evaluated: list[int] = []
+        self._states, self._identity, self._conversation = states, identity, ""
         self._lock = threading.Lock()
         self._abort_flag = ctypes.create_string_buffer(2)
         self._install_abort()
@@ -75,13 +82,14 @@ class LlamaContext:
         self._abort_flag[0] = b"\0"
 
     def generate(
-        self, tokens: Sequence[int], settings: AnswerSettings, stop: Sequence[str], stats: GenerationStats
+        self, prompt: Prompt, settings: AnswerSettings, stop: Sequence[str], stats: GenerationStats
     ) -> Iterator[Piece]:
         """Evaluate the prompt from its first new token on, then stream the answer.
 
         Raises:
             GenerationError: the prompt leaves no room in the window, or llama.cpp failed.
         """
+        tokens = prompt.tokens
         with self._lock:
             if len(tokens) >= self.n_ctx:
                 raise GenerationError(
@@ -91,6 +99,7 @@ class LlamaContext:
             try:
                 stats.prompt_tokens = len(tokens)
                 started = time.perf_counter()
+                self._change_conversation(prompt)
                 if self._prefill(tokens, stats):
                     yield from self._stream(sampler, settings, StopText(stop), stats, started)
                 else:
@@ -98,6 +107,37 @@ class LlamaContext:
                     stats.finish = "cancelled"
             finally:
                 self.lib.llama_sampler_free(sampler)
+
+    def _change_conversation(self, prompt: Prompt) -> None:
+        """Keep what the cache holds of another conversation, and take up what is kept of this one."""
+        wanted = np.asarray(prompt.tokens, dtype=np.int32)
+        here = common_length(np.asarray(self._evaluated, dtype=np.int32), wanted)
+        if prompt.conversation != self._conversation and len(self._evaluated) - here >= WORTH_KEEPING:
+            self.keep()
+        kept = self._states.best(prompt.conversation, self._identity, wanted, here + WORTH_KEEPING)
+        if kept is not None:
+            self._restore(kept)
+        self._conversation = prompt.conversation
+
+    def keep(self) -> None:
+        """Keep what the cache holds, if it is of a conversation."""
+        if not self._conversation or len(self._evaluated) < WORTH_KEEPING:
+            return
+        size = int(self.lib.llama_state_seq_get_size(self.pointer, 0))
+        buffer = (ctypes.c_uint8 * size)()
+        written = int(self.lib.llama_state_seq_get_data(self.pointer, buffer, size, 0))
+        if written == size:
+            tokens = np.asarray(self._evaluated, dtype=np.int32)
+            self._states.put(self._conversation, KeptState(self._identity, tokens, bytes(buffer)))
+
+    def _restore(self, kept: KeptState) -> None:
+        self.lib.llama_memory_clear(self._memory, True)
+        self._evaluated = []
+        buffer = (ctypes.c_uint8 * len(kept.data)).from_buffer_copy(kept.data)
+        if self.lib.llama_state_seq_set_data(self.pointer, buffer, len(kept.data), 0):
+            self._evaluated = kept.tokens.tolist()
+        else:  # refused: nothing of it may stay
+            self.lib.llama_memory_clear(self._memory, True)
 
     def _prefill(self, tokens: Sequence[int], stats: GenerationStats) -> bool:
         """Bring the cache to exactly these tokens; False when cancelled on the way."""
@@ -193,8 +233,9 @@ class LlamaContext:
         return chain
 
     def close(self) -> None:
-        """Free the KV cache and buffers; waits for a running answer to end."""
+        """Free the KV cache and buffers, what they hold being kept; waits for a running answer to end."""
         with self._lock:
             if self.pointer:
+                self.keep()
                 self.lib.llama_free(self.pointer)
                 self.pointer = None

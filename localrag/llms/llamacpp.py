@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from pydantic import PrivateAttr
 from localrag.errors import ModelFileError
 from localrag.llms.base import GenerationStats, LoadedModel, Piece
 from localrag.llms.chat_format import ChatFormat
+from localrag.llms.kept_states import KeptStates, identity_of
 from localrag.llms.llama_context import LlamaContext
 from localrag.models.gguf_file import GGUFFile, read_gguf
 from localrag.models.identity import fingerprint
@@ -44,13 +46,13 @@ def check(settings: ModelSettings) -> GGUFFile:
     return header
 
 
-def build(settings: ModelSettings) -> LoadedModel:
-    """Load the model `settings` names; seconds to minutes.
+def build(settings: ModelSettings, states: KeptStates | None = None) -> LoadedModel:
+    """Load the model `settings` names; seconds to minutes. `states` keeps evaluated conversations.
 
     Raises:
         ModelFileError, ModelLoadError: with the reason; nothing stays in memory.
     """
-    return LlamaCppModel(check(settings), settings)
+    return LlamaCppModel(check(settings), settings, states)
 
 
 class LlamaCppModel:
@@ -58,12 +60,13 @@ class LlamaCppModel:
 
     exact = True
 
-    def __init__(self, header: GGUFFile, settings: ModelSettings) -> None:
+    def __init__(self, header: GGUFFile, settings: ModelSettings, states: KeptStates | None = None) -> None:
         self.name = header.path.stem
         self.model_id = fingerprint(header.path)
         self._model = Model(header.path, settings.n_gpu_layers, settings.use_mmap, settings.use_mlock)
         try:
-            self.context = LlamaContext(self._model, settings)
+            states = states or KeptStates(None, 0, 0)
+            self.context = LlamaContext(self._model, settings, states, _identity(self.model_id, settings))
             texts = (self._model.token_text(self._model.bos), self._model.token_text(self._model.eos))
             self.format = ChatFormat(header.chat_template, *texts)
         except Exception:
@@ -94,7 +97,7 @@ class LlamaCppModel:
     def generate(
         self, prompt: Prompt, settings: AnswerSettings, stop: Sequence[str], stats: GenerationStats
     ) -> Iterator[Piece]:
-        return self.context.generate(prompt.tokens, settings, [*stop, *settings.stop], stats)
+        return self.context.generate(prompt, settings, [*stop, *settings.stop], stats)
 
     def cancel(self) -> None:
         self.context.cancel()
@@ -107,6 +110,13 @@ class LlamaCppModel:
         if hasattr(self, "context"):
             self.context.close()
         self._model.close()
+
+
+def _identity(model_id: str, settings: ModelSettings) -> str:
+    """All that a state of the KV cache depends on: what computes it, and how its numbers are laid out."""
+    names = ("n_ctx", "flash_attn", "cache_type", "rope_scaling", "rope_freq_base", "rope_freq_scale", "n_gpu_layers")
+    version = importlib.metadata.version("llama-cpp-python")
+    return identity_of({"model": model_id, "llama-cpp-python": version} | {name: getattr(settings, name) for name in names})
 
 
 class LlamaCppChat(BaseChatModel):

@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 
 from localrag.errors import LocalRagError, ModelLoadError
 from localrag.llms.base import LoadedModel
+from localrag.llms.kept_states import KeptStates
 from localrag.llms.registry import load_model
 from localrag.settings import ModelSettings
 
@@ -34,8 +35,10 @@ class ModelState:
 class ModelWorker:
     """Owns the model. Tasks run one after the other on its thread, so no two ever touch a context together."""
 
-    def __init__(self) -> None:
+    def __init__(self, states: KeptStates | None = None) -> None:
+        """`states` keeps evaluated conversations, from one model to the next too."""
         self.state = ModelState()
+        self.states = states or KeptStates(None, 0, 0)
         self._model: LoadedModel | None = None
         self._loaded: ModelSettings | None = None
         self._in_use = threading.Lock()
@@ -76,6 +79,7 @@ class ModelWorker:
         self._tasks.put(None)
         self.cancel()
         self._thread.join(timeout=30)
+        self.states.close()
 
     def _run(self) -> None:
         while (task := self._tasks.get()) is not None:
@@ -100,7 +104,7 @@ class ModelWorker:
 
     def _load(self, settings: ModelSettings) -> LocalRagError | None:
         try:
-            model = load_model(settings)
+            model = load_model(settings, self.states)
         except LocalRagError as exc:
             return exc
         except Exception as exc:  # the provider boundary: whatever a backend raises must not end this thread

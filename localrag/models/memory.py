@@ -38,6 +38,8 @@ CACHE_BYTES = {
     "q4_0": 18 / 32,
 }
 VOCABULARY_BYTES = 400  # of tables for one token, measured with 49,152 tokens and as many merges
+REPACKED = frozenset({"Q4_0", "Q4_K", "IQ4_NL"})
+"""Types of which llama.cpp's CPU backend makes a copy in another order (ggml-cpu/repack.cpp), on x86 with AVX2 and on ARM."""
 CTX_STEP = 256  # llama.cpp rounds n_ctx up to a multiple of this
 SMALLEST_CTX = 512
 PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
@@ -67,6 +69,8 @@ def estimate_memory(gguf: GGUFFile, settings: ModelSettings) -> MemoryNeed:
     window = -(-(settings.n_ctx or gguf.n_ctx_train or SMALLEST_CTX) // CTX_STEP) * CTX_STEP
     files = sum(part.stat().st_size for part in parts(gguf)) if gguf.split_count > 1 else gguf.weight_bytes
     weights = files + VOCABULARY_BYTES * gguf.n_vocab
+    if settings.n_gpu_layers == 0:
+        weights += _repacked_bytes(gguf)
     kv = int(window * _kv_numbers(gguf) * CACHE_BYTES[settings.cache_type])
     n_ubatch = min(settings.n_batch, window, settings.n_ubatch)
     compute = _touched_bytes(gguf, window, n_ubatch, settings.flash_attn)
@@ -87,6 +91,15 @@ def _kv_numbers(gguf: GGUFFile) -> int:
     layers = gguf.n_layers // max(gguf.arch_integer("full_attention_interval"), 1)
     per_token = sum(heads[: gguf.n_layers]) if isinstance(heads, list) else heads * layers
     return per_token * (gguf.key_length + gguf.value_length)
+
+
+def _repacked_bytes(gguf: GGUFFile) -> int:
+    """Weights in memory twice, as in the file and repacked: matrices of whole groups of eight rows, but not the embedding."""
+    return sum(
+        tensor.size
+        for tensor in gguf.tensors
+        if tensor.type in REPACKED and len(tensor.dims) == 2 and tensor.dims[1] % 8 == 0 and tensor.name != "token_embd.weight"
+    )
 
 
 def _feed_forward(gguf: GGUFFile) -> int:

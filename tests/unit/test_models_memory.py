@@ -84,6 +84,14 @@ def test_in_main_memory_the_estimate_is_what_becomes_resident(
     assert need.total == need.weights + need.kv + need.compute
 
 
+def test_weights_that_llama_cpp_repacks_count_twice() -> None:
+    rows = Tensor("blk.0.ffn_up.weight", (576, 1536), "Q4_0", 0, 498_000)
+    embedding = Tensor("token_embd.weight", (576, 49152), "Q4_0", 0, 16_000_000)
+    plain, repacked = (GGUFFile(SMOLLM, tensors, Path("m.gguf"), 3, 0, 32, 1) for tensors in ((embedding,), (embedding, rows)))
+    settings = ModelSettings()
+    assert estimate_memory(repacked, settings).weights - estimate_memory(plain, settings).weights == 2 * 498_000
+
+
 def test_n_ctx_zero_is_the_models_own_window() -> None:
     assert estimate_memory(gguf(), ModelSettings(n_ctx=0)) == estimate_memory(gguf(), ModelSettings(n_ctx=8192, n_batch=512))
 
