@@ -31,6 +31,7 @@ from localrag.llms.registry import check_model
 from localrag.llms.worker import ModelState, ModelWorker
 from localrag.models.catalogue import ModelEntry, list_models
 from localrag.models.starter import starter_chat
+from localrag.presets import Presets
 from localrag.prompts.hub import prompt
 from localrag.retrieval.search import MOST_CHARS
 from localrag.settings import FIELD_GROUP, ModelSettings, RetrievalSettings, Settings, save_applied
@@ -53,6 +54,7 @@ class Engine:
         self.library = Library(settings)
         self.intake = Intake(self.library)
         self.evaluations = Evaluations(self.library)
+        self.presets = Presets(settings.data_dir)
         self.watcher = FolderWatcher(self.library, self.intake.sync)
         self.store = ConversationStore(settings.data_dir / "conversations.sqlite")
         kept = (settings.model.kept_memory_mb * 1_000_000, settings.model.kept_disk_mb * 1_000_000)
@@ -73,6 +75,11 @@ class Engine:
     def model_state(self) -> ModelState:
         """What the chat model is doing."""
         return self._worker.state
+
+    @property
+    def cached_tokens(self) -> int:
+        """Tokens that lie evaluated in the model's KV cache now."""
+        return self._worker.look(lambda model: 0 if model is None else model.cached_tokens)
 
     def models(self) -> list[ModelEntry]:
         """The GGUF files in the models folder."""

@@ -78,7 +78,7 @@ class ModelSettings(Group):
     @model_validator(mode="after")
     def _possible(self) -> ModelSettings:
         if self.cache_type not in ("f32", "f16", "bf16") and not self.flash_attn:
-            raise ValueError("needs flash attention for a quantised KV cache; turn flash_attn on, or take f16")
+            raise ValueError(f"cache_type {self.cache_type} needs flash attention: turn flash_attn on, or take f16")
         return self
 
 

@@ -196,5 +196,7 @@ def _sentence(exc: ValidationError, origin: str) -> str:
     first = exc.errors()[0]
     name = str(first["loc"][-1]) if first["loc"] else "value"
     reason = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    if name in GROUP_CLASSES:  # two settings of a group that do not go together; the reason names them
+        return f"{reason} ({origin})."
     value = "(hidden)" if SECRETS & {str(part) for part in first["loc"]} else repr(first["input"])
     return f"{name} = {value} ({origin}) {reason}. Choose another value."

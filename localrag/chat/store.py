@@ -53,6 +53,19 @@ class PartSummary(NamedTuple):
     complete: bool
 
 
+class AnswerFigures(NamedTuple):
+    """How one answer went: tokens, seconds, tokens per second (0.0 where nothing was measured)."""
+
+    asked: str
+    model: str
+    prompt_tokens: int
+    evaluated_tokens: int
+    answer_tokens: int
+    first_token_s: float
+    prefill_rate: float
+    generation_rate: float
+
+
 class ConversationStore:
     """One SQLite file; every method may be called from any thread and several processes."""
 
@@ -155,6 +168,14 @@ class ConversationStore:
     def rename_collection(self, name: str, new: str) -> None:
         """Let all conversations about a collection follow it to its new name."""
         self._run("UPDATE conversations SET collection = ? WHERE collection = ?", (new, name))
+
+    def history(self, limit: int = 500) -> list[AnswerFigures]:
+        """How the last answers went, over all conversations, oldest first."""
+        paths = (name if name in ("asked", "model") else f"timings.{name}" for name in AnswerFigures._fields)
+        fields = ", ".join(f"json_extract(body, '$.{path}')" for path in paths)
+        measured = "json_extract(body, '$.timings.answer_tokens') > 0"
+        rows = self._run(f"SELECT {fields} FROM turns WHERE {measured} ORDER BY rowid DESC LIMIT ?", (limit,))
+        return [AnswerFigures(*row) for row in reversed(rows)]
 
     def delete(self, conversation_id: str) -> None:
         """Forget a conversation."""

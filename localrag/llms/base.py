@@ -77,6 +77,11 @@ class LoadedModel(PromptFormat, Protocol):
     model_id: str
     llm: BaseChatModel
 
+    @property
+    def cached_tokens(self) -> int:
+        """Tokens that lie evaluated in the KV cache now; 0 where that is not known. From any thread."""
+        ...
+
     def generate(
         self, prompt: Prompt, settings: AnswerSettings, stop: Sequence[str], stats: GenerationStats
     ) -> Iterator[Piece]:

@@ -27,6 +27,7 @@ class FakeModel:
     model_id = "fake"
     stop: tuple[str, ...] = ()
     exact = True
+    cached_tokens = 0
 
     def __init__(self, settings: ModelSettings) -> None:
         self.n_ctx = settings.n_ctx or 4096

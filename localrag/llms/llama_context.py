@@ -69,6 +69,11 @@ class LlamaContext:
         self._abort_callback = self.lib.ggml_abort_callback(strlen)
         self.lib.llama_set_abort_callback(self.pointer, self._abort_callback, ctypes.addressof(self._abort_flag))
 
+    @property
+    def cached_tokens(self) -> int:
+        """Tokens in the KV cache; from any thread."""
+        return len(self._evaluated)
+
     def cancel(self) -> None:
         """Stop the running `generate`; callable from any thread. A cancel before it starts ends it at once."""
         self._abort_flag[0] = b"\x01"

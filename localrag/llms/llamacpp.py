@@ -76,6 +76,10 @@ class LlamaCppModel:
         self.stop: tuple[str, ...] = self.format.stop
         self.llm: BaseChatModel = LlamaCppChat.over(self)
 
+    @property
+    def cached_tokens(self) -> int:
+        return self.context.cached_tokens
+
     def parts(self, roles: Sequence[str]) -> list[str | int]:
         return self.format.parts(roles)
 

@@ -7,83 +7,102 @@ from typing import Any
 import streamlit as st
 
 from localrag.engine import Engine
-from localrag.errors import ModelLoadError
+from localrag.errors import LocalRagError
 from localrag.models.devices import cpu_threads, devices
 from localrag.models.gguf_file import GGUFFile
-from localrag.models.memory import check_fits, estimate_memory
-from localrag.settings import ModelSettings, Settings, bounds, field_info
+from localrag.models.memory import CTX_STEP, check_fits, estimate_memory
+from localrag.settings import SECRETS, Settings
 from localrag.ui.markup import plain
 from localrag.ui.model_facts import context_in_pages, memory_bar
+from localrag.ui.setting_fields import field, label
 
-CTX_STEP, MAX_CTX_SHOWN = 256, 131_072
-PROMPTS = ("chat", "rlm/rag-prompt", "rlm/rag-prompt-llama")
-LABELS = {
-    "n_threads": "threads",
-    "max_tokens": "max tokens",
-    "top_p": "top-p",
-    "flash_attn": "flash attention",
-    "prompt": "prompt",
-}
+MAX_CTX_SHOWN = 131_072
+STRETCHED = 4
+"""With RoPE scaling the window may be this many times the trained one."""
 
 
-def loading_sliders(settings: Settings, header: GGUFFile) -> dict[str, Any]:
+def loading_fields(settings: Settings, header: GGUFFile) -> dict[str, Any]:
     """Settings that need the model to be loaded again."""
     model = settings.model
-    longest = max(CTX_STEP, min(header.n_ctx_train, MAX_CTX_SHOWN))
+    stretch = STRETCHED if model.rope_scaling in ("linear", "yarn") else 1
+    longest = max(CTX_STEP, min(stretch * header.n_ctx_train, MAX_CTX_SHOWN))
     values: dict[str, Any] = {}
-    values["n_ctx"] = _slider("n_ctx", min(model.n_ctx or longest, longest), CTX_STEP, longest, CTX_STEP)
+    values["n_ctx"] = field("n_ctx", min(model.n_ctx or longest, longest), (CTX_STEP, longest, CTX_STEP))
     st.caption(context_in_pages(values["n_ctx"]))
-    values["n_batch"] = _slider("n_batch", min(model.n_batch, 2048), 32, 2048, 32)
-    threads = cpu_threads()
-    if threads > 1:
-        chosen = _slider("n_threads", min(model.n_threads or threads, threads), 1, threads, 1)
-        values["n_threads"] = 0 if chosen == threads and not model.n_threads else chosen  # 0 stays "every core"
-    report = devices()
-    values["n_gpu_layers"] = _slider(
-        "n_gpu_layers", min(model.n_gpu_layers, header.n_layers), -1, header.n_layers, 1, disabled=not report.gpus
-    )
-    if not report.gpus:
-        st.caption(report.reason)
-        values["n_gpu_layers"] = model.n_gpu_layers
-    values["flash_attn"] = st.toggle(LABELS["flash_attn"], model.flash_attn, help=field_info("flash_attn").description)
+    values["n_batch"] = field("n_batch", model.n_batch)
+    values["n_threads"] = _threads(model.n_threads)
+    values["n_gpu_layers"] = _gpu_layers(model.n_gpu_layers, header.n_layers)
+    values["flash_attn"] = field("flash_attn", model.flash_attn)
+    with st.expander("Advanced", icon=":material/tune:"):
+        for name in ("n_ubatch", "cache_type", "use_mmap", "use_mlock", "rope_scaling", "rope_freq_base", "rope_freq_scale"):
+            values[name] = field(name, getattr(model, name))
     return values
 
 
-def answering_sliders(settings: Settings) -> dict[str, Any]:
+def _threads(chosen: int) -> int:
+    threads = cpu_threads()
+    if threads == 1:
+        return chosen
+    picked = int(field("n_threads", min(chosen or threads, threads), (1, threads, 1)))
+    return 0 if picked == threads and not chosen else picked  # 0 stays "every core"
+
+
+def _gpu_layers(chosen: int, layers: int) -> int:
+    report = devices()
+    picked = int(field("n_gpu_layers", min(chosen, layers), (-1, layers, 1), disabled=not report.gpus))
+    if report.gpus:
+        return picked
+    st.caption(report.reason)
+    return chosen
+
+
+def answering_fields(settings: Settings) -> dict[str, Any]:
     """Settings that take effect with the next answer."""
     answer = settings.answer
-    return {
-        "temperature": _slider("temperature", answer.temperature, 0.0, 2.0, 0.05),
-        "top_p": _slider("top_p", answer.top_p, 0.05, 1.0, 0.05),
-        "max_tokens": _slider("max_tokens", min(answer.max_tokens, 4096), 16, 4096, 16),
-        "repeat_penalty": _slider("repeat_penalty", answer.repeat_penalty, 1.0, 2.0, 0.05),
-        "evidence_tokens": _slider("evidence_tokens", min(settings.retrieval.evidence_tokens, 4000), 50, 4000, 50, "evidence"),
-    }
+    values = {name: field(name, getattr(answer, name)) for name in ("temperature", "max_tokens", "repeat_penalty")}
+    values["evidence_tokens"] = field("evidence_tokens", settings.retrieval.evidence_tokens)
+    with st.expander("Sampling", icon=":material/casino:"):
+        for name in ("top_k", "top_p", "min_p", "seed", "stop"):
+            values[name] = field(name, getattr(answer, name))
+        st.caption("One stop text a line. At temperature 0 the likeliest word is taken, and the first four mean nothing.")
+    return values
 
 
 def fits(engine: Engine, header: GGUFFile, values: dict[str, Any]) -> bool:
-    """Draw the memory these values need; False, with the slider to move, when they do not fit."""
-    model: ModelSettings = engine.settings.with_values(values | {"model_path": header.path}, "the sliders").model
-    need = estimate_memory(header, model)
-    memory_bar(need, 0)
+    """Draw the memory these values need; False, with what to change, when they do not fit or do not go together."""
     try:
+        model = engine.settings.with_values(values | {"model_path": header.path}, "the sliders").model
+        memory_bar(estimate_memory(header, model), 0)
         check_fits(header, model)
-    except ModelLoadError as exc:
+    except LocalRagError as exc:
         st.caption(f":material/error: {plain(str(exc))}")
         return False
     return True
 
 
-def changes(settings: Settings, values: dict[str, Any]) -> list[str]:
+def changes(settings: Settings, values: dict[str, Any]) -> dict[str, Any]:
+    """What Apply would change, by the settings' names."""
+    now = settings.flat()
+    return {name: value for name, value in values.items() if _comparable(now[name]) != _comparable(value)}
+
+
+def change_text(settings: Settings, changed: dict[str, Any]) -> str:
     """What Apply would change, in words."""
     now = settings.flat()
-    return [f"{LABELS.get(name, name)} {now[name]} → {value}" for name, value in values.items() if now[name] != value]
+    pairs = (
+        f"{label(name)} (hidden)" if name in SECRETS else f"{label(name)} {_said(now[name])} → {_said(value)}"
+        for name, value in changed.items()
+    )
+    return ", ".join(plain(pair) for pair in pairs)
 
 
-def _slider(name: str, value: Any, low: Any, high: Any, step: Any, label: str | None = None, disabled: bool = False) -> Any:
-    lowest, highest = bounds(name)
-    low = low if lowest is None else max(low, type(low)(lowest))
-    high = high if highest is None else min(high, type(high)(highest))
-    inside = min(max(value, low), high)
-    text = label or LABELS.get(name, name)
-    return st.slider(text, low, high, inside, step, help=field_info(name).description, disabled=disabled, key=f"w_{name}")
+def _comparable(value: Any) -> Any:
+    return round(value, 6) if isinstance(value, float) else tuple(value) if isinstance(value, list) else value
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(repr, value)) or "none"
+    return f"{value:,}" if isinstance(value, int) else str(value if value not in (None, "") else "none")

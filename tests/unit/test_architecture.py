@@ -19,7 +19,7 @@ LAYERS = (
     {"chat", "evaluation"},
     {"stores"},
     {"library"},
-    {"removal", "rereading", "bundles", "sync", "collection_map", "evaluating"},
+    {"removal", "rereading", "bundles", "sync", "collection_map", "evaluating", "presets"},
     {"intake", "watching", "doctor"},
     {"engine"},
     {"commands", "ui"},

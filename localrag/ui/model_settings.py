@@ -1,0 +1,63 @@
+"""Which model, and how it is loaded and asked: left what it is, right what moves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from localrag.engine import Engine
+from localrag.models.gguf_file import read_gguf
+from localrag.ui import state
+from localrag.ui.errors import show_errors
+from localrag.ui.model_facts import device_report, model_facts
+from localrag.ui.model_form import answering_fields, change_text, changes, fits, loading_fields
+from localrag.ui.model_source import choose_file, choose_kind, current_file, server_fields
+from localrag.ui.preset_bar import preset_bar
+from localrag.ui.prompt_view import prompt_view
+
+PROMPTS = ("chat", "rlm/rag-prompt", "rlm/rag-prompt-llama")
+
+
+@st.fragment
+def model_settings(engine: Engine) -> None:
+    """Draw everything that moves; drawn anew at every move, without the rest of the page."""
+    left, right = st.columns([2, 3], gap="large")
+    with show_errors():
+        values: dict[str, Any] = {}
+        fit, header = True, None
+        with left:
+            values["llm"] = choose_kind(engine)
+            if values["llm"] == "server":
+                values |= server_fields(engine)
+            else:
+                path = choose_file(engine, values["llm"])
+                if path != current_file(engine):
+                    values["model_path"] = path
+                if path.suffix.lower() == ".gguf":
+                    header = read_gguf(path)
+                    model_facts(header)
+                    device_report()
+        with right:
+            if header is not None:
+                st.subheader("Loading", anchor=False, help="These need the model to be loaded again.")
+                values |= loading_fields(engine.settings, header)
+                fit = fits(engine, header, values)
+            st.subheader("Answering", anchor=False, help="These take effect with the next answer.")
+            values |= answering_fields(engine.settings)
+            st.subheader("Prompt", anchor=False)
+            values["prompt"] = st.selectbox("prompt", PROMPTS, PROMPTS.index(engine.settings.answer.prompt), key="w_prompt")
+            prompt_view(engine, values["prompt"])
+            preset_bar(engine, values)
+            _apply(engine, values, fit)
+
+
+def _apply(engine: Engine, values: dict[str, Any], fit: bool) -> None:
+    changed, idle = changes(engine.settings, values), engine.model_state.status in ("none", "failed")
+    text = "No model is in use. Apply loads it." if idle else "Nothing is changed yet."
+    st.caption(f"Apply changes {change_text(engine.settings, changed)}." if changed else text)
+    if st.button("Apply", type="primary", icon=":material/check:", disabled=not ((changed or idle) and fit)):
+        reloading = engine.apply(changed or {"llm": values["llm"]})
+        state.start_sliders(None)
+        state.notify("The model is being loaded with the new settings." if reloading else "Applied, from the next answer on.")
+        st.rerun()
