@@ -19,6 +19,7 @@ from localrag.chat.queue import AnswerQueue
 from localrag.chat.store import ConversationStore
 from localrag.chat.summary import Summarising
 from localrag.chat.whole import PickedDocument, whole_document
+from localrag.comparing import Comparisons
 from localrag.documents.ledger import now
 from localrag.documents.sources import printable
 from localrag.errors import BusyError, LocalRagError, ModelFileError, PromptError
@@ -59,6 +60,7 @@ class Engine:
         self.store = ConversationStore(settings.data_dir / "conversations.sqlite")
         kept = (settings.model.kept_memory_mb * 1_000_000, settings.model.kept_disk_mb * 1_000_000)
         self._worker = ModelWorker(KeptStates(settings.data_dir / "states", *kept))
+        self.comparisons = Comparisons(self.library, self._worker)
         self._lock = threading.RLock()
         self._queue = AnswerQueue(self._worker, self.store)
         self._closed = False

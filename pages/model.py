@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from localrag.ui.compare_view import compare
 from localrag.ui.errors import show_errors
 from localrag.ui.figures_view import figures
 from localrag.ui.model_settings import model_settings
@@ -13,7 +14,7 @@ engine = open_page()
 st.title("Model", anchor=False)
 with show_errors():
     model_state(engine)
-    views = {"Settings": model_settings, "Figures": figures}
+    views = {"Settings": model_settings, "Compare": compare, "Figures": figures}
     # Only the open tab is drawn: the others measure, list and poll.
     for tab, view in zip(st.tabs(list(views), key="model_tab", on_change="rerun"), views.values(), strict=True):
         if tab.open:

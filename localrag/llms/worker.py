@@ -62,6 +62,28 @@ class ModelWorker:
         """Queue a change of model; `then` is called on the worker thread with the error, or None when it is in use."""
         self.submit(lambda _model: then(self._swap(settings)))
 
+    def borrow(self, work: Callable[[Callable[[ModelSettings], LoadedModel]], None]) -> None:
+        """Queue work that needs models of its own; no other task runs meanwhile, and the model before is back after it.
+
+        `work` gets a function that loads the model of some settings, or raises a LocalRagError. Whatever it raises is logged.
+        """
+
+        def task(_model: LoadedModel | None) -> None:
+            before = self._loaded
+            try:
+                work(self._use)
+            finally:
+                if before is not None and self._loaded != before:
+                    self._swap(before)
+
+        self.submit(task)
+
+    def _use(self, settings: ModelSettings) -> LoadedModel:
+        error = self._swap(settings) if settings != self._loaded else None
+        if error is not None or self._model is None:
+            raise error or ModelLoadError("No model could be loaded. Choose one on the Model page.")
+        return self._model
+
     def count_tokens(self, text: str) -> int | None:
         """How many tokens a text is for the model, from any thread; None when none is loaded."""
         return self.look(lambda model: None if model is None else len(model.tokenize(text)))

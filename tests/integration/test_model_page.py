@@ -91,3 +91,21 @@ def test_figures_of_the_last_answers_are_shown(app: AppTest, engine: Engine) -> 
     assert {"Memory of the app", "Tokens in the KV cache", "Generation", "First token"} <= set(labels)
     turn = engine.conversation(conversation).turns[0]
     assert f"{turn.timings.evaluated_tokens:,}" in labelled(page.metric, "Evaluated").value
+
+
+def test_two_settings_are_compared_side_by_side(app: AppTest, engine: Engine) -> None:
+    app.session_state["model_tab"] = "Compare"
+    page = app.switch_page("pages/model.py").run()
+    labelled(page.text_input, "Question").set_value("How long does the tea need?")
+    [widget for widget in page.number_input if widget.label == "max tokens"][1].set_value(16)
+    labelled(page.button, "Compare").click().run()
+    assert not page.exception
+    job = engine.comparisons.job
+    assert job is not None
+    assert job.wait(WAIT_S)
+    page.run()
+    assert not page.exception
+    assert "max_tokens 16" in text(page)
+    assert "four minutes" in text(page)
+    labelled(page.button, "Delete").click().run()
+    assert engine.comparisons.kept() == []

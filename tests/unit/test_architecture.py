@@ -19,7 +19,7 @@ LAYERS = (
     {"chat", "evaluation"},
     {"stores"},
     {"library"},
-    {"removal", "rereading", "bundles", "sync", "collection_map", "evaluating", "presets"},
+    {"removal", "rereading", "bundles", "sync", "collection_map", "evaluating", "presets", "comparing"},
     {"intake", "watching", "doctor"},
     {"engine"},
     {"commands", "ui"},
