@@ -90,5 +90,5 @@ def _marked(name: str, value: Any) -> str:
     if value == default:
         return label(name)
     said = "on" if default is True else "off" if default is False else "none" if default in ((), "") else ""
-    said = said or (plain(default) if isinstance(default, str) else f"{default:,}")
+    said = "every core" if name == "n_threads" else said or (plain(default) if isinstance(default, str) else f"{default:,}")
     return f"{label(name)} :primary[●] :gray[default {said}]"
