@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 DocumentStatus = Literal["indexed", "unchanged", "replaced", "empty", "failed", "removed"]
 Support = Literal["supported", "weak", "unsupported"]
 SegmentKind = Literal["template", "system", "history", "evidence", "question", "answer"]
 FinishReason = Literal["stop", "length", "cancelled"]
 MarkKind = Literal["heading", "section", "page"]
+Mode = Literal["", "documents", "summary", "chat"]
+"""What a turn was made from: passages or a picked document, a document part by part, nothing. Empty: an old turn's, not known."""
+Rating = Literal["", "up", "down"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +240,9 @@ class Turn:
     `confidence` is the search's, None without documents. A `refused` question was not answered: the collection most likely
     holds no answer.
     `note` is a sentence about how the answer came about, where there is something to know.
+    `searched` is what was searched for, in `collection` within `filters`; `document` is the id of a document that was picked.
+    `settings` are those of the answer and the search it was made with, by flat name. `continued` counts how often a cut answer
+    was gone on with.
     """
 
     id: str
@@ -254,14 +260,30 @@ class Turn:
     confidence: float | None = None
     refused: bool = False
     note: str = ""
+    mode: Mode = ""
+    searched: str = ""
+    collection: str = ""
+    filters: SearchFilter = EVERYWHERE
+    document: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    continued: int = 0
+    rating: Rating = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A list of turns about one collection. `collection` is empty when it is a chat without documents."""
+    """A list of turns about one collection. `collection` is empty when it is a chat without documents.
+
+    `turns` are those of the branch that is shown. `versions` names, for each of them that has others in its place (asked again,
+    or with an edited question), the ids of all, oldest first. `filters` and `overrides` (settings by flat name) are what every
+    new question of it is asked with.
+    """
 
     id: str
     title: str
     collection: str
     turns: Sequence[Turn] = ()
     updated: str = ""
+    versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    filters: SearchFilter = EVERYWHERE
+    overrides: Mapping[str, Any] = field(default_factory=dict)

@@ -76,10 +76,18 @@ class LoadedModel(PromptFormat, Protocol):
     llm: BaseChatModel
 
     def generate(
-        self, tokens: Sequence[int], settings: AnswerSettings, stop: Sequence[str], stats: GenerationStats
+        self,
+        tokens: Sequence[int],
+        settings: AnswerSettings,
+        stop: Sequence[str],
+        stats: GenerationStats,
+        begun: Sequence[int] = (),
     ) -> Iterator[Piece]:
         """Evaluate the prompt and stream the answer, filling `stats`.
 
+        An answer that was cut is gone on with from the tokens it has `begun` with: their text comes first, then what is new.
+        It is the one that would have come uncut, where that does not hang on chance. `stats` and `max_tokens` count what is
+        new, `stats.prompt_tokens` the prompt with what was begun.
         Raises:
             GenerationError: the prompt does not fit or the model failed.
         """

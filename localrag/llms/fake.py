@@ -44,12 +44,20 @@ class FakeModel:
         return []
 
     def generate(
-        self, tokens: Sequence[int], settings: AnswerSettings, stop: Sequence[str], stats: GenerationStats
+        self,
+        tokens: Sequence[int],
+        settings: AnswerSettings,
+        stop: Sequence[str],
+        stats: GenerationStats,
+        begun: Sequence[int] = (),
     ) -> Iterator[Piece]:
         started = time.perf_counter()
-        stats.prompt_tokens = len(tokens)
+        stats.prompt_tokens = len(tokens) + len(begun)
         words = re.findall(r"\S+\s*", "".join(chr(token) for token in tokens))[-80:]
-        stats.finish = "stop"
+        if begun:
+            yield Piece("".join(words[: len(begun)]))
+        words = words[len(begun) :]
+        stats.finish = "stop" if len(words) <= settings.max_tokens else "length"
         for word in words[: settings.max_tokens]:
             if self._cancelled.wait(_WORD_SECONDS):
                 stats.finish = "cancelled"

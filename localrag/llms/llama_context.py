@@ -70,14 +70,20 @@ class LlamaContext:
         self._abort_flag[0] = b"\0"
 
     def generate(
-        self, tokens: Sequence[int], settings: AnswerSettings, stop: Sequence[str], stats: GenerationStats
+        self,
+        tokens: Sequence[int],
+        settings: AnswerSettings,
+        stop: Sequence[str],
+        stats: GenerationStats,
+        begun: Sequence[int] = (),
     ) -> Iterator[Piece]:
-        """Evaluate the prompt from its first new token on, then stream the answer.
+        """Evaluate the prompt from its first new token on, then stream the answer; see `LoadedModel.generate`.
 
         Raises:
             GenerationError: the prompt leaves no room in the window, or llama.cpp failed.
         """
         with self._lock:
+            tokens = [*tokens, *begun]
             if len(tokens) >= self.n_ctx:
                 raise GenerationError(
                     f"The prompt has {len(tokens)} tokens, the window {self.n_ctx}. Raise n_ctx or ask with fewer passages."
@@ -87,7 +93,7 @@ class LlamaContext:
                 stats.prompt_tokens = len(tokens)
                 started = time.perf_counter()
                 if self._prefill(tokens, stats):
-                    yield from self._stream(sampler, settings, StopText(stop), stats, started)
+                    yield from self._stream(sampler, settings, StopText(stop), stats, started, begun)
                 else:
                     stats.prefill_s = time.perf_counter() - started
                     stats.finish = "cancelled"
@@ -112,9 +118,19 @@ class LlamaContext:
         return True
 
     def _stream(
-        self, sampler: object, settings: AnswerSettings, stops: StopText, stats: GenerationStats, started: float
+        self,
+        sampler: object,
+        settings: AnswerSettings,
+        stops: StopText,
+        stats: GenerationStats,
+        started: float,
+        begun: Sequence[int],
     ) -> Iterator[Piece]:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        for token in begun:
+            self.lib.llama_sampler_accept(sampler, token)
+        if begun:
+            yield Piece("".join(stops.feed(decoder.decode(self.model.piece(token))) for token in begun))
         stats.finish = "length"
         first = 0.0
         while stats.answer_tokens < settings.max_tokens:

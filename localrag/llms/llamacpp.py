@@ -89,9 +89,14 @@ class LlamaCppModel:
         return self.bos_tokens(tokens) + tokens
 
     def generate(
-        self, tokens: Sequence[int], settings: AnswerSettings, stop: Sequence[str], stats: GenerationStats
+        self,
+        tokens: Sequence[int],
+        settings: AnswerSettings,
+        stop: Sequence[str],
+        stats: GenerationStats,
+        begun: Sequence[int] = (),
     ) -> Iterator[Piece]:
-        return self.context.generate(tokens, settings, stop, stats)
+        return self.context.generate(tokens, settings, stop, stats, begun)
 
     def cancel(self) -> None:
         self.context.cancel()

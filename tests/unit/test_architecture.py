@@ -147,7 +147,7 @@ def test_sql_is_spoken_in_few_places() -> None:
     allowed = {
         "localrag/documents/database.py",
         "localrag/documents/ledger.py",
-        "localrag/chat/store.py",
+        "localrag/chat/database.py",
         "localrag/retrieval/lexical.py",
         "localrag/retrieval/segments.py",  # looks which folder is whose in a Chroma that may be damaged
         "localrag/retrieval/vectors.py",  # catches what Chroma lets through, speaks no SQL
