@@ -12,7 +12,7 @@ SegmentKind = Literal["template", "system", "history", "evidence", "question", "
 FinishReason = Literal["stop", "length", "cancelled"]
 MarkKind = Literal["heading", "section", "page"]
 Mode = Literal["", "documents", "summary", "chat"]
-"""What a turn was made from: passages or a picked document, a document part by part, nothing. Empty: an old turn's, not known."""
+"""What a turn was made from: passages or a picked document, a document part by part, nothing. Empty: not known, of old."""
 Rating = Literal["", "up", "down"]
 
 
