@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import threading
-import time
-import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from functools import cache
-from textwrap import shorten
 from typing import Any
 
-from localrag.chat.answering import Answering, warm_up
-from localrag.chat.follow_up import standalone
+from localrag.asking import Asking, Request
+from localrag.attachments import Attachments
+from localrag.chat.answering import warm_up
 from localrag.chat.jobs import AnswerJob, AnswerView
 from localrag.chat.queue import AnswerQueue
 from localrag.chat.store import ConversationStore
-from localrag.chat.summary import Summarising
-from localrag.chat.whole import PickedDocument, whole_document
 from localrag.comparing import Comparisons
-from localrag.documents.ledger import now
-from localrag.documents.sources import printable
-from localrag.errors import BusyError, LocalRagError, ModelFileError, PromptError
+from localrag.conversations import Conversations
+from localrag.errors import BusyError, LocalRagError, ModelFileError
 from localrag.evaluating import Evaluations
 from localrag.intake import Intake
 from localrag.library import Library
@@ -33,13 +26,9 @@ from localrag.llms.worker import ModelState, ModelWorker
 from localrag.models.catalogue import ModelEntry, list_models
 from localrag.models.starter import starter_chat
 from localrag.presets import Presets
-from localrag.prompts.hub import prompt
-from localrag.retrieval.search import MOST_CHARS
-from localrag.settings import FIELD_GROUP, ModelSettings, RetrievalSettings, Settings, save_applied
-from localrag.types import EVERYWHERE, Conversation, DocumentRecord, Evidence, SearchFilter, SearchResult, Timings, Turn
+from localrag.settings import FIELD_GROUP, ModelSettings, Settings, save_applied
+from localrag.types import EVERYWHERE, Conversation, Evidence, SearchFilter
 from localrag.watching import FolderWatcher
-
-MAX_NAME_CHARS = 100
 
 
 class Engine:
@@ -63,6 +52,9 @@ class Engine:
         self.comparisons = Comparisons(self.library, self._worker)
         self._lock = threading.RLock()
         self._queue = AnswerQueue(self._worker, self.store)
+        self._asking = Asking(self.library, self.store, self._worker, self._queue)
+        self.conversations = Conversations(self.library, self.store, self._worker, self._queue, self._asking)
+        self.attachments = Attachments(self.library, self.store, self._queue, self._asking, self.intake)
         self._closed = False
 
     # Model
@@ -174,55 +166,12 @@ class Engine:
         Raises:
             LocalRagError: the question is empty, or its collection cannot be searched; nothing is queued.
         """
-        started = time.perf_counter()
-        question = printable(question).strip()
-        if not question:
-            raise PromptError("The question is empty. Write what you want to know.")
-        if len(question) > MOST_CHARS:
-            raise PromptError(f"The question has {len(question):,} characters, {MOST_CHARS:,} are allowed. Shorten it.")
-        conversation = self.store.get(conversation_id)
-        settings = self.settings.with_values(overrides or {}, "this question")
-        wanted = standalone(question, conversation.turns)
-        picked = result = None
-        if evidence is None and document is not None:
-            picked = self._picked(conversation.collection, document, wanted, settings.retrieval)
-        elif evidence is None and conversation.collection:
-            result = self._search(conversation.collection, wanted, settings.retrieval, filters)
-        hub = None if settings.answer.prompt == "chat" else prompt(settings.answer.prompt, settings.data_dir / "prompts")
-        embeddings = self.library.embeddings() if conversation.collection else None
-        answering = Answering(self.store, settings.answer, tuple(conversation.turns), embeddings, hub, picked)
-        fits = picked is not None and self._worker.look(lambda model: answering.reads_whole(model, question))
-        if picked is not None and not fits:
-            result = picked.search()
-        turn = Turn(uuid.uuid4().hex, question, "", (picked.whole,) if picked and fits else tuple(evidence or ()), asked=now())
-        if result is not None:
-            # Passages of a picked document may be all there is before a model is loaded, which may then take the whole.
-            doubted = result.confidence < settings.retrieval.least_confidence and fits is not None
-            refused = settings.retrieval.refuse and doubted
-            turn = replace(turn, evidence=result.evidence, confidence=result.confidence, refused=refused)
-        turn = replace(turn, timings=Timings(search_s=time.perf_counter() - started))
-        job = AnswerJob(conversation_id, turn, started)
-        self._queue.add(job, None if turn.refused else answering)
-        return job
-
-    def _picked(self, collection: str, document: str, question: str, retrieval: RetrievalSettings) -> PickedDocument:
-        record = self._document(collection, document)
-        whole, within = whole_document(record, self.library.ledger.text(record.id)), SearchFilter(documents=(record.id,))
-        return PickedDocument(whole, cache(lambda: self._search(collection, question, retrieval, within)))
-
-    def _document(self, collection: str, document: str) -> DocumentRecord:
-        if not collection:
-            raise PromptError("This conversation is without documents. Switch documents on, or start a new chat.")
-        return self.library.find_document(collection, document)
-
-    def _search(self, collection: str, question: str, retrieval: RetrievalSettings, filters: SearchFilter) -> SearchResult:
-        count = self.token_counter()
-        return self.library.search(collection, question, retrieval=retrieval, filters=filters, count_tokens=count)
+        request = Request(question, evidence, overrides or {}, filters or None, document)
+        return self._asking.ask(conversation_id, request)
 
     def token_counter(self) -> Callable[[str], int] | None:
         """Counts tokens as the loaded model does; None before one is loaded."""
-        count = self._worker.count_tokens
-        return (lambda text: count(text) or 0) if count("") is not None else None
+        return self._asking.token_counter()
 
     def summarise(self, conversation_id: str, document: str, overrides: dict[str, Any] | None = None) -> AnswerJob:
         """Queue a summary of a document of the conversation's collection, as the answer of a new turn.
@@ -231,17 +180,7 @@ class Engine:
         Raises:
             LocalRagError: there is no such document, or it holds no text; nothing is queued.
         """
-        started = time.perf_counter()
-        conversation = self.store.get(conversation_id)
-        settings = self.settings.with_values(overrides or {}, "this summary")
-        record = self._document(conversation.collection, document)
-        whole = whole_document(record, self.library.ledger.text(record.id))
-        marks, embeddings = self.library.ledger.marks(record.id), self.library.embeddings()
-        summarising = Summarising(self.store, settings.answer, embeddings, whole, marks, conversation.turns)
-        turn = Turn(uuid.uuid4().hex, f"Summarise {shorten(whole.name, MAX_NAME_CHARS, placeholder=' …')}", "", asked=now())
-        job = AnswerJob(conversation_id, turn, started)
-        self._queue.add(job, summarising)
-        return job
+        return self._asking.summarise(conversation_id, document, overrides)
 
     def answer(self, conversation_id: str) -> AnswerView | None:
         """The latest answer of a conversation as it stands, with how many come before it; None when none was asked here."""

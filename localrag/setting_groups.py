@@ -172,6 +172,11 @@ class RetrievalSettings(Group):
         0.4, ge=0.0, le=1.0, description="Below this confidence the documents are said to hold no answer, most likely"
     )
     refuse: bool = Field(False, description="Do not answer when the documents most likely hold no answer")
+    rewrite: Literal["rule", "model"] = Field(
+        "rule",
+        description="How a follow-up is made to stand alone for the search: by rule, at once, or by the chat model, which takes"
+        " its time before anything is found",
+    )
     diversity: float = Field(
         0.0, ge=0.0, le=0.9, description="Prefers what is new over what repeats evidence taken before (MMR); 0 is off"
     )

@@ -2,104 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-DocumentStatus = Literal["indexed", "unchanged", "replaced", "empty", "failed", "removed"]
+from localrag.document_types import Chunk, DocumentRecord, DocumentStatus, Mark, MarkKind, ParsedDocument, SourceRecord
+
+__all__ = ["Chunk", "DocumentRecord", "DocumentStatus", "Mark", "MarkKind", "ParsedDocument", "SourceRecord"]
+
 Support = Literal["supported", "weak", "unsupported"]
 SegmentKind = Literal["template", "system", "history", "evidence", "question", "answer"]
 FinishReason = Literal["stop", "length", "cancelled"]
-MarkKind = Literal["heading", "section", "page"]
 Role = Literal["system", "user", "assistant", ""]
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """From offset `start` on, the text belongs to `location`: a heading path such as "Guide › Chat", "page 3", "rows 2 to 31".
-
-    `kind` says what begins there: a heading with its section, a section without one (a slide, a group of rows), or only
-    a page, which text runs across. `page` counts from 1: a page or slide.
-    """
-
-    start: int
-    location: str
-    page: int | None = None
-    kind: MarkKind = "heading"
-
-
-@dataclass(frozen=True, slots=True)
-class ParsedDocument:
-    """What a reader made of a file: its text, and where in the document each part of it stands.
-
-    `pages` counts pages or slides, 0 where there are none. `note` is a sentence about what could not be read of it.
-    """
-
-    text: str
-    type: str
-    title: str = ""
-    description: str = ""
-    language: str = ""
-    marks: tuple[Mark, ...] = ()
-    pages: int = 0
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """An indexed piece: `text == document_text[start:end]`. The id is deterministic."""
-
-    id: str
-    document_id: str
-    index: int
-    start: int
-    end: int
-    text: str
-    location: str = ""
-    page: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentRecord:
-    """A document as the ledger knows it. `source` is the path or address it came from first, `added` an ISO 8601 UTC time.
-
-    `also` are further sources of the same content. `error` says why it is empty or failed, `note` what of it could not be read.
-    """
-
-    id: str
-    collection: str
-    source: str
-    name: str
-    type: str = ""
-    title: str = ""
-    description: str = ""
-    language: str = ""
-    sha256: str = ""
-    status: DocumentStatus = "indexed"
-    error: str = ""
-    characters: int = 0
-    chunks: int = 0
-    added: str = ""
-    note: str = ""
-    pages: int = 0
-    also: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SourceRecord:
-    """A place a document came from. `document_id` is "" when it could not be taken in, `error` then says why.
-
-    `container` is the archive it lies in. `stamp` is the file's size and times when it was read, at `checked_ns`.
-    """
-
-    source: str
-    name: str
-    document_id: str = ""
-    container: str = ""
-    stamp: str = ""
-    checked_ns: int = 0
-    error: str = ""
-    added: str = ""
+Mode = Literal["", "documents", "summary", "chat"]
+"""What a turn was made from: passages or a picked document, a document part by part, nothing. Empty: not known, of old."""
+Rating = Literal["", "up", "down"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +99,14 @@ class Segment:
 class Prompt:
     """A prompt in both ways a model may take it: as its own tokens, or as messages of (role, text) for its own template.
 
-    What was evaluated for a `conversation` (an id) is kept, so that it can go on later without starting over.
+    What was evaluated for a `conversation` (an id) is kept, so that it can go on later without starting over. An answer that
+    was cut is gone on with from the tokens it has `begun` with.
     """
 
     tokens: tuple[int, ...]
     messages: tuple[tuple[Role, str], ...] = ()
     conversation: str = ""
+    begun: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +188,9 @@ class Turn:
     `confidence` is the search's, None without documents. A `refused` question was not answered: the collection most likely
     holds no answer.
     `note` is a sentence about how the answer came about, where there is something to know.
+    `searched` is what was searched for, in `collection` within `filters`; `document` is the id of a document that was picked.
+    `settings` are those of the answer and the search it was made with, by flat name. `continued` counts how often a cut answer
+    was gone on with.
     """
 
     id: str
@@ -286,14 +208,30 @@ class Turn:
     confidence: float | None = None
     refused: bool = False
     note: str = ""
+    mode: Mode = ""
+    searched: str = ""
+    collection: str = ""
+    filters: SearchFilter = EVERYWHERE
+    document: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    continued: int = 0
+    rating: Rating = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A list of turns about one collection. `collection` is empty when it is a chat without documents."""
+    """A list of turns about one collection. `collection` is empty when it is a chat without documents.
+
+    `turns` are those of the branch that is shown. `versions` names, for each of them that has others in its place (asked again,
+    or with an edited question), the ids of all, oldest first. `filters` and `overrides` (settings by flat name) are what every
+    new question of it is asked with.
+    """
 
     id: str
     title: str
     collection: str
     turns: Sequence[Turn] = ()
     updated: str = ""
+    versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    filters: SearchFilter = EVERYWHERE
+    overrides: Mapping[str, Any] = field(default_factory=dict)

@@ -51,7 +51,7 @@ class Answering:
 
     def run(self, job: AnswerJob, model: LoadedModel | None) -> bool:
         """Answer, whatever happens, in one go."""
-        return guarded(job, self.store, model, lambda loaded: self._answer(job, loaded))
+        return guarded(job, self.store, model, lambda loaded: self.answer(job, loaded))
 
     def reads_whole(self, model: LoadedModel | None, question: str) -> bool | None:
         """Whether the window holds all of the picked document, None without a model; on any thread that holds the model."""
@@ -65,7 +65,8 @@ class Answering:
             model, model.model_id, question, evidence, self.turns, self.settings, with_documents, self.hub_prompt
         )
 
-    def _answer(self, job: AnswerJob, model: LoadedModel) -> bool:
+    def answer(self, job: AnswerJob, model: LoadedModel) -> bool:
+        """Plan, generate, attribute; False, for nothing is left to do then."""
         make = partial(self._plan, model, job.turn.question)
         if self.picked is not None:
             evidence, plan = self.picked.evidence(model.n_ctx, make)
@@ -108,18 +109,23 @@ def write_answer(
     plan: PromptPlan,
     settings: AnswerSettings,
     embeddings: EmbeddingModel | None,
+    begun: Sequence[int] = (),
 ) -> None:
-    """Stream the answer to a prompt into the job's turn, with its figures; with documents, its sentences' support."""
-    stats, first_token_s = _stream(job, store, model, plan, settings)
+    """Stream the answer to a prompt into the job's turn, with its figures; with documents, its sentences' support.
+
+    An answer that was cut goes on from the tokens it has `begun` with; `plan.reserved` has room for those too.
+    """
+    stats, first_token_s = _stream(job, store, model, plan, settings, begun)
+    before = job.turn.timings
     timings = Timings(
-        search_s=job.turn.timings.search_s,
-        first_token_s=first_token_s,
+        search_s=before.search_s,
+        first_token_s=before.first_token_s or first_token_s,
         total_s=job.elapsed(),
-        prompt_tokens=stats.prompt_tokens,
-        evaluated_tokens=stats.evaluated,
-        answer_tokens=stats.answer_tokens,
-        prefill_rate=stats.prefill_rate,
-        generation_rate=stats.generation_rate,
+        prompt_tokens=before.prompt_tokens + stats.prompt_tokens,
+        evaluated_tokens=before.evaluated_tokens + stats.evaluated,
+        answer_tokens=before.answer_tokens + stats.answer_tokens,
+        prefill_rate=before.prefill_rate or stats.prefill_rate,
+        generation_rate=_rate(before, stats),
         finish=stats.finish,
     )
     tokens = () if stats.hit_stop_text else job.turn.answer_tokens  # the stop text is no part of the conversation
@@ -128,14 +134,26 @@ def write_answer(
         job.update(sentences=attribute(job.turn.answer, job.turn.evidence, embeddings))
 
 
+def _rate(before: Timings, stats: GenerationStats) -> float:
+    """Answer tokens a second over both runs of an answer that was gone on with."""
+    runs = [(before.answer_tokens, before.generation_rate), (stats.answer_tokens, stats.generation_rate)]
+    measured = [(tokens, rate) for tokens, rate in runs if rate]
+    return sum(t for t, _ in measured) / sum(t / rate for t, rate in measured) if measured else 0.0
+
+
 def _stream(
-    job: AnswerJob, store: ConversationStore, model: LoadedModel, plan: PromptPlan, settings: AnswerSettings
+    job: AnswerJob,
+    store: ConversationStore,
+    model: LoadedModel,
+    plan: PromptPlan,
+    settings: AnswerSettings,
+    begun: Sequence[int],
 ) -> tuple[GenerationStats, float]:
     stats = GenerationStats()
-    settings = settings.model_copy(update={"max_tokens": plan.reserved})
-    text, tokens = "", []
+    settings = settings.model_copy(update={"max_tokens": plan.reserved - len(begun)})
+    text, tokens = "", list(begun)
     first_token_s, saved = 0.0, time.perf_counter()
-    prompt = replace(plan.prompt, conversation=job.conversation_id)
+    prompt = replace(plan.prompt, conversation=job.conversation_id, begun=tuple(begun))
     for piece in model.generate(prompt, settings, plan.stop, stats):
         if piece.token is not None:
             tokens.append(piece.token)

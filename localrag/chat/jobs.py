@@ -62,6 +62,8 @@ class AnswerJob:
         self.progress: Progress | None = None
         self.stopping = False
         """Set once it is to be stopped: work that does not happen in the model looks here."""
+        self.held = False
+        """Set while it waits for something else than the model: for a document that is being taken in."""
         self._turn = turn
         self._state: State = "queued"
         self._changed = threading.Condition()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
 from localrag.chat.jobs import AnswerJob, AnswerView
 from localrag.chat.store import ConversationStore
-from localrag.errors import PromptError
+from localrag.errors import PromptError, StoreError
 from localrag.llms.base import LoadedModel
 from localrag.llms.worker import ModelWorker
 
@@ -33,13 +34,52 @@ class AnswerQueue:
         self._answers: dict[str, AnswerJob] = {}
         self._running: AnswerJob | None = None
 
-    def add(self, job: AnswerJob, work: Work | None) -> None:
+    def add(self, job: AnswerJob, work: Work | None, after: str | None = None) -> None:
         """Keep the question and queue its answer; without work there is none, and the job ends at once.
 
+        A new turn stands after the turn `after`: see `ConversationStore.save_turn`.
         Raises:
             PromptError: its conversation's last answer is not finished, or too many wait; nothing is kept.
             StoreError: the question cannot be kept.
         """
+        self._keep(job, after)
+        if work is None:
+            job.update("done")
+        else:
+            self._submit(job, work)
+
+    def hold(self, job: AnswerJob) -> None:
+        """Keep a question whose answer waits for something else, until `begin`; errors as `add`."""
+        job.held = True
+        self._keep(job, None)
+
+    def begin(self, job: AnswerJob, work: Work | None) -> None:
+        """Queue the answer of a question that was held; its turn is kept as it is now.
+
+        Raises:
+            StoreError: the turn cannot be kept.
+        """
+        with self._lock:
+            if job.finished:  # stopped meanwhile
+                return
+            job.held = False
+            self._store.save_turn(job.conversation_id, job.turn)
+            if self._answers.get(job.conversation_id) is job:  # behind those who asked meanwhile
+                self._answers[job.conversation_id] = self._answers.pop(job.conversation_id)
+            if work is None:
+                job.update("done")
+                return
+        self._submit(job, work)
+
+    def fail(self, job: AnswerJob, error: str) -> None:
+        """End a question that was held: it cannot be asked, and its turn says why."""
+        with self._lock:
+            if not job.finished:
+                job.update("failed", error=error)
+                with suppress(StoreError):  # the conversation was deleted meanwhile: nobody is to be told
+                    self._store.save_turn(job.conversation_id, job.turn)
+
+    def _keep(self, job: AnswerJob, after: str | None) -> None:
         with self._lock:
             waiting = sum(not other.finished for other in self._answers.values())
             current = self._answers.get(job.conversation_id)
@@ -47,14 +87,10 @@ class AnswerQueue:
                 raise PromptError("This conversation's last answer is not finished. Wait for it, or stop it first.")
             if waiting >= MAX_QUEUED:
                 raise PromptError(f"{waiting} answers are waiting already. Ask again in a moment.")
-            self._store.save_turn(job.conversation_id, job.turn)
+            self._store.save_turn(job.conversation_id, job.turn, after)
             self._answers.pop(job.conversation_id, None)
             self._answers[job.conversation_id] = job
             self._forget_old()
-            if work is None:
-                job.update("done")
-                return
-        self._submit(job, work)
 
     def _submit(self, job: AnswerJob, work: Work) -> None:
         self._worker.submit(lambda model: self._work(job, work, model))
@@ -83,6 +119,11 @@ class AnswerQueue:
         with self._lock:
             return self._answers.get(conversation_id)
 
+    def unfinished(self, conversation_id: str) -> bool:
+        """Whether a conversation has an answer on its way."""
+        job = self.job(conversation_id)
+        return job is not None and not job.finished
+
     def view(self, conversation_id: str) -> AnswerView | None:
         """The latest answer of a conversation as it stands, with how many come before it; None when none was asked here."""
         with self._lock:
@@ -90,7 +131,8 @@ class AnswerQueue:
             if job is None:
                 return None
             jobs = list(self._answers.values())
-            ahead = sum(not other.finished for other in jobs[: jobs.index(job)]) if job.state == "queued" else 0
+            before = jobs[: jobs.index(job)] if job.state == "queued" and not job.held else []
+            ahead = sum(not other.finished and not other.held for other in before)
             return AnswerView(job.state, job.turn, ahead, job.progress)
 
     def stop(self, conversation_id: str) -> None:

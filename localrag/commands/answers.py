@@ -14,6 +14,7 @@ from typing import Any
 
 from localrag.chat.attribution import attribute as attribute_answer
 from localrag.chat.jobs import progress_text
+from localrag.chat.marks import marked
 from localrag.commands.output import DONE, FAILED, complain, first_line, say, say_json, say_text
 from localrag.documents.sources import printable, read_file
 from localrag.engine import Engine
@@ -21,7 +22,7 @@ from localrag.errors import DocumentError, StoreError
 from localrag.library import Library
 from localrag.prompts.plan import NOT_GIVEN
 from localrag.settings import Settings
-from localrag.types import AnswerSentence, Evidence, SearchFilter, SearchResult, Turn
+from localrag.types import Evidence, SearchFilter, SearchResult, Turn
 from localrag.wording import counted
 
 MAX_LINES_MB = 100
@@ -190,26 +191,6 @@ def _say_answer(turn: Turn) -> None:
         f"  {timings.prompt_tokens} prompt tokens, {timings.evaluated_tokens} evaluated, first text after"
         f" {timings.first_token_s:.2f} s, {timings.answer_tokens} tokens at {timings.generation_rate:.0f}/s"
     )
-
-
-def marked(turn: Turn) -> str:
-    """An answer with a mark after each sentence: the numbers of its evidence, or that nothing carries it."""
-    pieces, at = [], 0
-    for sentence in turn.sentences:
-        start = turn.answer.find(sentence.text, at)
-        if start < 0 or not any(map(str.isalnum, sentence.text)):  # a rule or a fence claims nothing
-            continue
-        end = start + len(sentence.text)
-        pieces += [turn.answer[at:end], " ", _mark(sentence)]
-        at = end
-    return "".join([*pieces, turn.answer[at:]])
-
-
-def _mark(sentence: AnswerSentence) -> str:
-    numbers = ", ".join(str(index + 1) for index in sentence.evidence)
-    if sentence.support == "unsupported":
-        return "[not in the documents]"
-    return f"[{numbers}]" if sentence.support == "supported" else f"[weak: {numbers}]"
 
 
 def attribute(args: Namespace, settings: Settings) -> int:

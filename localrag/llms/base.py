@@ -87,6 +87,9 @@ class LoadedModel(PromptFormat, Protocol):
     ) -> Iterator[Piece]:
         """Evaluate the prompt and stream the answer, filling `stats`. A backend takes the prompt's tokens or its messages.
 
+        Of an answer that the prompt has `begun`, that text comes first, then what is new.
+        It is the one that would have come uncut, where that does not hang on chance. `stats` and `max_tokens` count what is
+        new, `stats.prompt_tokens` the prompt with what was begun.
         Raises:
             GenerationError: the prompt does not fit or the model failed.
         """

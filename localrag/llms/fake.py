@@ -50,9 +50,12 @@ class FakeModel:
         self, prompt: Prompt, settings: AnswerSettings, stop: Sequence[str], stats: GenerationStats
     ) -> Iterator[Piece]:
         started = time.perf_counter()
-        stats.prompt_tokens = len(prompt.tokens)
+        stats.prompt_tokens = len(prompt.tokens) + len(prompt.begun)
         words = re.findall(r"\S+\s*", "".join(chr(token) for token in prompt.tokens))[-80:]
-        stats.finish = "stop"
+        if prompt.begun:
+            yield Piece("".join(words[: len(prompt.begun)]))
+        words = words[len(prompt.begun) :]
+        stats.finish = "stop" if len(words) <= settings.max_tokens else "length"
         for word in words[: settings.max_tokens]:
             if self._cancelled.wait(_WORD_SECONDS):
                 stats.finish = "cancelled"

@@ -89,12 +89,12 @@ class LlamaContext:
     def generate(
         self, prompt: Prompt, settings: AnswerSettings, stop: Sequence[str], stats: GenerationStats
     ) -> Iterator[Piece]:
-        """Evaluate the prompt from its first new token on, then stream the answer.
+        """Evaluate the prompt from its first new token on, then stream the answer; see `LoadedModel.generate`.
 
         Raises:
             GenerationError: the prompt leaves no room in the window, or llama.cpp failed.
         """
-        tokens = prompt.tokens
+        tokens = [*prompt.tokens, *prompt.begun]
         with self._lock:
             if len(tokens) >= self.n_ctx:
                 raise GenerationError(
@@ -106,7 +106,7 @@ class LlamaContext:
                 started = time.perf_counter()
                 self._change_conversation(prompt)
                 if self._prefill(tokens, stats):
-                    yield from self._stream(sampler, settings, StopText(stop), stats, started)
+                    yield from self._stream(sampler, settings, StopText(stop), stats, started, prompt.begun)
                 else:
                     stats.prefill_s = time.perf_counter() - started
                     stats.finish = "cancelled"
@@ -162,9 +162,19 @@ class LlamaContext:
         return True
 
     def _stream(
-        self, sampler: object, settings: AnswerSettings, stops: StopText, stats: GenerationStats, started: float
+        self,
+        sampler: object,
+        settings: AnswerSettings,
+        stops: StopText,
+        stats: GenerationStats,
+        started: float,
+        begun: Sequence[int],
     ) -> Iterator[Piece]:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        for token in begun:
+            self.lib.llama_sampler_accept(sampler, token)
+        if begun:
+            yield Piece("".join(stops.feed(decoder.decode(self.model.piece(token))) for token in begun))
         stats.finish = "length"
         first = 0.0
         while stats.answer_tokens < settings.max_tokens:

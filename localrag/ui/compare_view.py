@@ -9,12 +9,12 @@ import streamlit as st
 
 from localrag.chat.comparison import Comparison, ComparisonJob, SideAnswer
 from localrag.chat.comparison_picture import comparison_svg, side_figures
+from localrag.chat.prose import FIGURES, answer
 from localrag.engine import Engine
 from localrag.settings import DEFAULT_COLLECTION
 from localrag.ui.errors import show_errors
 from localrag.ui.markup import plain
 from localrag.ui.model_source import current_file
-from localrag.ui.prose import FIGURES, answer
 
 POLL_S = 0.3
 SIDES = ("A", "B")

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from localrag.chat.prose import FIGURES, circled, passage
 from localrag.engine import Engine
 from localrag.types import Evidence, Turn
 from localrag.ui.markup import plain
-from localrag.ui.prose import FIGURES, circled, passage
 from localrag.wording import counted
 
 AROUND_CHARS = 1_500

@@ -5,10 +5,10 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 
+from localrag.chat.prose import FIGURES
 from localrag.evaluation.evaluate import Report
 from localrag.evaluation.metrics import Estimate
 from localrag.evaluation.report_table import GROUPS, METRICS, figure_text
-from localrag.ui.prose import FIGURES
 
 _CELL = "padding:0.2rem 0.8rem 0.2rem 0;text-align:{};vertical-align:top;font-weight:{};border:0;white-space:{}"
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import streamlit as st
 
+from localrag.chat.prose import ACCENT
 from localrag.collection_map import CollectionMap, MapPoint, collection_map, evidence_points, question_place
 from localrag.documents.collection_ledger import CollectionRecord
 from localrag.engine import Engine
 from localrag.types import Evidence
-from localrag.ui.prose import ACCENT
 from localrag.wording import counted
 
 HEIGHT_PX = 460

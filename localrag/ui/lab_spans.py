@@ -6,9 +6,9 @@ import base64
 import html
 from collections.abc import Sequence
 
+from localrag.chat.prose import ACCENT, FIGURES, passage
 from localrag.evaluation.rank_changes import RankChanges
 from localrag.types import Evidence
-from localrag.ui.prose import ACCENT, FIGURES, passage
 
 SHOWN_RANKS = 12
 ROW_PX = 30

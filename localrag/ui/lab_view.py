@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from localrag.chat.prose import FIGURES
 from localrag.documents.collection_ledger import CollectionRecord
 from localrag.engine import Engine
 from localrag.evaluation.rank_changes import rank_changes
@@ -17,7 +18,6 @@ from localrag.ui.errors import show_errors
 from localrag.ui.lab_map import lab_map
 from localrag.ui.lab_settings import SIDES, chosen, controls
 from localrag.ui.lab_spans import SHOWN_RANKS, rank_lines, span_list
-from localrag.ui.prose import FIGURES
 from localrag.wording import counted
 
 SHOWN_SPANS = 10

@@ -6,12 +6,12 @@ import html
 
 import streamlit as st
 
+from localrag.chat.prose import ACCENT, FIGURES
 from localrag.models.catalogue import format_count
 from localrag.models.devices import devices, install_lines
 from localrag.models.gguf_file import GGUFFile
 from localrag.models.memory import MemoryNeed, available_memory, format_bytes
 from localrag.ui.markup import plain
-from localrag.ui.prose import ACCENT, FIGURES
 
 WORDS_PER_TOKEN, WORDS_PER_PAGE = 0.75, 500  # English prose; other languages need more tokens a word
 

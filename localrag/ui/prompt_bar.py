@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from localrag.chat.prose import ACCENT, FIGURES
 from localrag.prompts.plan import NOT_GIVEN
 from localrag.types import PromptPlan, SegmentKind, Turn
 from localrag.ui.markup import plain
-from localrag.ui.prose import ACCENT, FIGURES
 
 NAMES: dict[SegmentKind, str] = {
     "template": "the model's template",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
+from localrag.chat.prose import ACCENT, FIGURES, READING
 from localrag.types import Chunk, Mark
-from localrag.ui.prose import ACCENT, FIGURES, READING
 
 WINDOW_CHARS = 8_000
 _SLACK = 5

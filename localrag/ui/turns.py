@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from localrag.chat.jobs import AnswerView, progress_text
+from localrag.chat.prose import answer
 from localrag.engine import Engine
 from localrag.types import Turn
 from localrag.ui.evidence import evidence_card, sources_line
 from localrag.ui.markup import plain
 from localrag.ui.prompt_bar import prompt_bar, prompt_text
-from localrag.ui.prose import answer
 
 POLL_S = 0.2
 _NOTHING = {

@@ -230,6 +230,24 @@ def test_the_window_can_be_filled_to_its_last_token_and_no_further(settings: Mod
         small.close()
 
 
+@pytest.mark.parametrize("cut", [1, 7, 23, 38])
+def test_a_cut_answer_that_is_gone_on_with_is_the_uncut_one(model: LlamaCppModel, cut: int) -> None:
+    """The penalty for repeating words reaches back over the cut, and a character spread over tokens is whole."""
+    tokens = prompt(model, "Write a story about the sea, and repeat 안녕하세요 😀🎉 in it.")
+    settings = AnswerSettings(temperature=0.0, max_tokens=60, repeat_penalty=1.3)
+    forget(model)
+    whole, generated, _ = answer(model, tokens, settings)
+    forget(model)
+    _, begun, stats = answer(model, tokens, settings.model_copy(update={"max_tokens": cut}))
+    assert (stats.finish, begun) == ("length", generated[:cut])
+    stats, rest = GenerationStats(), settings.model_copy(update={"max_tokens": 60 - cut})
+    pieces = list(model.generate(Prompt(tuple(tokens), begun=tuple(begun)), rest, (), stats))
+    assert "".join(piece.text for piece in pieces) == whole
+    assert [piece.token for piece in pieces if piece.token is not None] == generated[cut:]
+    assert stats.evaluated == 1, "its last token alone, for what follows from it"
+    assert stats.answer_tokens == len(generated) - cut
+
+
 def test_a_character_spread_over_tokens_is_shown_whole(model: LlamaCppModel) -> None:
     tokens = prompt(model, "Repeat exactly: 안녕하세요 😀🎉 naïve")
     stats = GenerationStats()

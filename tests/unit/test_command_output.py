@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from localrag.commands.answers import marked
+from localrag.chat.marks import marked
 from localrag.commands.output import complain, say, say_json, say_text
 from localrag.types import AnswerSentence, Turn
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from localrag.chat.finding import find_turns
 from localrag.chat.store import ConversationStore
 from localrag.errors import StoreError
-from localrag.types import AnswerSentence, Dropped, Evidence, PromptPlan, Segment, Timings, Turn
+from localrag.types import AnswerSentence, Dropped, Evidence, PromptPlan, SearchFilter, Segment, Timings, Turn
 
 FULL = Turn(
     id="t1",
@@ -153,3 +154,122 @@ def test_two_processes_write_the_same_conversations(store: ConversationStore, tm
     ids = [turn.id for turn in store.get(conversation).turns]
     assert sorted(ids) == sorted([f"{who}-{n}" for who in ("own", "other") for n in range(40)])
     assert [i for i in ids if i.startswith("own")] == [f"own-{n}" for n in range(40)]
+
+
+OLD_SCHEMA = """
+CREATE TABLE conversations (id TEXT PRIMARY KEY, title TEXT NOT NULL, collection TEXT NOT NULL, updated TEXT NOT NULL);
+CREATE TABLE turns (
+    id TEXT PRIMARY KEY, conversation_id TEXT NOT NULL REFERENCES conversations(id) ON DELETE CASCADE,
+    position INTEGER NOT NULL, body TEXT NOT NULL);
+CREATE INDEX turns_by_conversation ON turns (conversation_id, position);
+INSERT INTO conversations VALUES ('c', 'Of old', 'default', '2025-01-01T00:00:00+00:00');
+INSERT INTO conversations VALUES ('d', 'Damaged', '', '2025-01-01T00:00:00+00:00');
+INSERT INTO turns VALUES ('a', 'c', 0, '{"id": "a", "question": "First?", "answer": "The harbour."}');
+INSERT INTO turns VALUES ('b', 'c', 1, '{"id": "b", "question": "Second?", "answer": "2", "refused": true}');
+INSERT INTO turns VALUES ('e', 'c', 1, '{"id": "e", "question": "Third?", "answer": "3"}');
+INSERT INTO turns VALUES ('f', 'd', 0, '{');
+"""
+
+
+def test_a_file_of_the_first_version_opens_with_everything_in_it_and_can_do_what_is_new(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "c.sqlite") as db:
+        db.executescript(OLD_SCHEMA)
+    db.close()
+    for _ in range(2):  # the second time it is of today's form
+        opened = ConversationStore(tmp_path / "c.sqlite")
+        conversation = opened.get("c")
+        assert [turn.question for turn in conversation.turns] == ["First?", "Second?", "Third?"]
+        assert (conversation.title, conversation.turns[1].refused, conversation.turns[0].settings) == ("Of old", True, {})
+        assert [found.turn_id for found in find_turns(opened.db, "harbour")] == ["a"]
+        with pytest.raises(StoreError, match="damaged"):
+            opened.get("d")
+        opened.close()
+    opened = ConversationStore(tmp_path / "c.sqlite")
+    opened.save_turn("c", Turn("g", "Other?", ""), after="a")
+    assert [turn.id for turn in opened.get("c").turns] == ["a", "g"]
+    opened.close()
+
+
+def test_a_file_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
+    ConversationStore(tmp_path / "c.sqlite").close()
+    with sqlite3.connect(tmp_path / "c.sqlite") as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(StoreError, match="format 99"):
+        ConversationStore(tmp_path / "c.sqlite")
+
+
+def tree(store: ConversationStore) -> str:
+    """Two branches after the first question: b and c, or d and e; d has a second version, f."""
+    conversation = store.create("")
+    for turn_id, after in (("a", ""), ("b", "a"), ("c", "b"), ("d", "a"), ("e", "d"), ("f", "a")):
+        store.save_turn(conversation, Turn(turn_id, f"{turn_id}?", "yes"), after)
+    return conversation
+
+
+def ids(store: ConversationStore, conversation: str) -> list[str]:
+    return [turn.id for turn in store.get(conversation).turns]
+
+
+def test_a_new_version_hides_the_branch_beside_it_and_either_can_be_shown_again(store: ConversationStore) -> None:
+    conversation = tree(store)
+    assert ids(store, conversation) == ["a", "f"]
+    assert store.get(conversation).versions == {"f": ("b", "d", "f")}
+    store.show(conversation, "b")
+    assert ids(store, conversation) == ["a", "b", "c"]
+    assert store.get(conversation).versions == {"b": ("b", "d", "f")}
+    store.show(conversation, "e")  # shows the way to it as well
+    assert ids(store, conversation) == ["a", "d", "e"]
+    store.save_turn(conversation, Turn("g", "at the end", ""))
+    assert ids(store, conversation) == ["a", "d", "e", "g"]
+    with pytest.raises(StoreError, match="no turn"):
+        store.show(conversation, "x")
+
+
+def test_the_first_question_can_have_versions_too(store: ConversationStore) -> None:
+    conversation = tree(store)
+    store.save_turn(conversation, Turn("z", "another beginning", ""), after="")
+    assert ids(store, conversation) == ["z"]
+    store.show(conversation, "a")
+    assert ids(store, conversation) == ["a", "f"]
+
+
+def test_a_rating_stays_while_the_answer_is_written_anew(store: ConversationStore) -> None:
+    conversation = store.create("")
+    store.save_turn(conversation, FULL)
+    store.rate("t1", "up")
+    store.save_turn(conversation, replace(FULL, answer="32 months."))
+    assert store.get(conversation).turns[0].rating == "up"
+    store.rate("t1", "")
+    assert store.get(conversation).turns[0].rating == ""
+
+
+def test_a_conversation_keeps_its_filters_and_settings(store: ConversationStore, tmp_path: Path) -> None:
+    conversation = store.create("default")
+    filters = SearchFilter(documents=("d1", "d2"), types=("pdf",), added_from="2026-01-01")
+    store.set_filters(conversation, filters)
+    store.set_overrides(conversation, {"temperature": 0.5, "prompt": "rlm/rag-prompt"})
+    again = ConversationStore(tmp_path / "conversations.sqlite")
+    found = again.get(conversation)
+    again.close()
+    assert (found.filters, found.overrides) == (filters, {"temperature": 0.5, "prompt": "rlm/rag-prompt"})
+
+
+def test_a_title_given_by_hand_stays(store: ConversationStore) -> None:
+    conversation = store.create("")
+    store.save_turn(conversation, Turn("t1", "A question", ""))
+    assert store.rename(conversation, "  My \n title ") == "My title"
+    store.save_turn(conversation, Turn("t2", "Another", ""))
+    assert store.get(conversation).title == "My title"
+    for title, why in (("", "this one 0"), ("x" * 201, "this one 201")):
+        with pytest.raises(StoreError, match=why):
+            store.rename(conversation, title)
+    with pytest.raises(StoreError, match="no conversation"):
+        store.rename("nobody", "A title")
+
+
+def test_a_turn_of_another_conversation_is_not_had(store: ConversationStore) -> None:
+    conversation, other = tree(store), store.create("")
+    assert store.turn(conversation, "b").question == "b?"
+    with pytest.raises(StoreError, match="no turn b"):
+        store.turn(other, "b")

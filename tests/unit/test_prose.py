@@ -7,9 +7,9 @@ import re
 
 import pytest
 
+from localrag.chat.prose import answer, circled, passage
 from localrag.types import AnswerSentence
 from localrag.ui.markup import plain
-from localrag.ui.prose import answer, circled, passage
 
 ALLOWED_TAGS = {
     "div", "p", "span", "mark", "strong", "em", "code", "pre", "ul", "ol", "li", "blockquote", "br", "hr",
