@@ -30,6 +30,7 @@ from localrag.llms.registry import check_model
 from localrag.llms.worker import ModelState, ModelWorker
 from localrag.models.catalogue import ModelEntry, list_models
 from localrag.models.starter import starter_chat
+from localrag.models.trials import Trials
 from localrag.prompts.hub import prompt
 from localrag.retrieval.search import MOST_CHARS
 from localrag.settings import FIELD_GROUP, ModelSettings, RetrievalSettings, Settings, save_applied
@@ -54,7 +55,7 @@ class Engine:
         self.evaluations = Evaluations(self.library)
         self.watcher = FolderWatcher(self.library, self.intake.sync)
         self.store = ConversationStore(settings.data_dir / "conversations.sqlite")
-        self._worker = ModelWorker()
+        self._worker = ModelWorker(Trials(settings.data_dir))
         self._lock = threading.RLock()
         self._queue = AnswerQueue(self._worker, self.store)
         self._closed = False
@@ -71,6 +72,11 @@ class Engine:
     def model_state(self) -> ModelState:
         """What the chat model is doing."""
         return self._worker.state
+
+    @property
+    def model_notice(self) -> str:
+        """A sentence when the file of the model in use was deleted or replaced; else empty."""
+        return self._worker.notice
 
     def models(self) -> list[ModelEntry]:
         """The GGUF files in the models folder."""

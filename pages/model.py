@@ -7,6 +7,7 @@ import streamlit as st
 
 from localrag.errors import ModelFileError
 from localrag.models.gguf_file import read_gguf
+from localrag.models.purpose import why_no_answer
 from localrag.models.starter import STARTER_CHAT
 from localrag.ui import state
 from localrag.ui.errors import show_errors
@@ -25,7 +26,7 @@ model_state(engine)
 
 def choose_file() -> Path:
     """The picker of the models folder, with room for any other path."""
-    entries = [entry for entry in engine.models() if entry.kind != "embedding"]
+    entries = [entry for entry in engine.models() if entry.kind == "chat" or entry.error]
     starter = engine.settings.models_dir / STARTER_CHAT
     current = engine.settings.model.model_path or (starter if starter.exists() else None)
     options = list(dict.fromkeys([*([current] if current else []), *(entry.path for entry in entries)]))
@@ -50,6 +51,9 @@ def controls() -> None:
             header = read_gguf(path)
             model_facts(header)
             device_report()
+            reason = why_no_answer(header)
+            if reason is not None:
+                raise ModelFileError(reason)
         with right:
             st.subheader("Loading", anchor=False, help="These need the model to be loaded again.")
             values = loading_sliders(engine.settings, header)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from localrag.llms.base import LoadedModel
+from localrag.models.trials import Trials
 from localrag.settings import ModelSettings
 
 
@@ -18,8 +19,8 @@ def check_model(settings: ModelSettings) -> None:
         llamacpp.check(settings)
 
 
-def load_model(settings: ModelSettings) -> LoadedModel:
-    """Load the model the settings name (`model_path` resolved); slow.
+def load_model(settings: ModelSettings, trials: Trials | None = None) -> LoadedModel:
+    """Load the model the settings name (`model_path` resolved); slow. A file not among `trials` is tried in a child first.
 
     Raises:
         ModelFileError, ModelLoadError: it cannot be used, and why; nothing stays in memory.
@@ -30,4 +31,4 @@ def load_model(settings: ModelSettings) -> LoadedModel:
         return fake.build(settings)
     from localrag.llms import llamacpp
 
-    return llamacpp.build(settings)
+    return llamacpp.build(settings, trials)

@@ -12,6 +12,7 @@ from typing import Literal, TypeVar
 from localrag.errors import LocalRagError, ModelLoadError
 from localrag.llms.base import LoadedModel
 from localrag.llms.registry import load_model
+from localrag.models.trials import Trials
 from localrag.settings import ModelSettings
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,9 @@ class ModelState:
 class ModelWorker:
     """Owns the model. Tasks run one after the other on its thread, so no two ever touch a context together."""
 
-    def __init__(self) -> None:
+    def __init__(self, trials: Trials | None = None) -> None:
+        """`trials` remembers which files have been loaded without harm; without it every process tries them anew."""
+        self._trials = trials or Trials()
         self.state = ModelState()
         self._model: LoadedModel | None = None
         self._loaded: ModelSettings | None = None
@@ -62,6 +65,11 @@ class ModelWorker:
     def count_tokens(self, text: str) -> int | None:
         """How many tokens a text is for the model, from any thread; None when none is loaded."""
         return self.look(lambda model: None if model is None else len(model.tokenize(text)))
+
+    @property
+    def notice(self) -> str:
+        """What happened to the file of the model in use since it was loaded, in a sentence; empty when nothing did."""
+        return self.look(lambda model: str(getattr(model, "notice", "")))  # not every backend reads its model from a file
 
     def cancel(self) -> None:
         """Stop the answer being generated, if there is one."""
@@ -100,7 +108,7 @@ class ModelWorker:
 
     def _load(self, settings: ModelSettings) -> LocalRagError | None:
         try:
-            model = load_model(settings)
+            model = load_model(settings, self._trials)
         except LocalRagError as exc:
             return exc
         except Exception as exc:  # the provider boundary: whatever a backend raises must not end this thread

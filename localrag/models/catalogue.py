@@ -10,6 +10,7 @@ from localrag.errors import ModelFileError
 from localrag.models.gguf_facts import ModelKind
 from localrag.models.gguf_file import GGUFFile, read_gguf
 from localrag.models.memory import PART, format_bytes
+from localrag.models.soundness import check_sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ def list_models(models_dir: Path) -> list[ModelEntry]:
 def _entry(path: Path, changed_ns: int, size: int) -> ModelEntry:
     try:
         gguf = read_gguf(path)
+        check_sound(gguf)
     except ModelFileError as exc:
         return ModelEntry(path, "other", size, error=str(exc))
     return ModelEntry(path, gguf.kind, size, summary(gguf))

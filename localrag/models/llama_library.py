@@ -16,6 +16,8 @@ from typing import Any
 
 from localrag.errors import ModelLoadError
 from localrag.models.gguf_file import read_gguf
+from localrag.models.loaded_files import LoadedFiles
+from localrag.models.memory import parts
 
 logger = logging.getLogger("localrag.llamacpp")
 
@@ -66,21 +68,23 @@ def last_complaint() -> str:
 class Model:
     """Weights and vocabulary of one GGUF file."""
 
-    def __init__(self, path: Path, n_gpu_layers: int = 0) -> None:
-        """Load the file.
+    def __init__(self, path: Path, n_gpu_layers: int = 0, check_tensors: bool = False) -> None:
+        """Load the file; `check_tensors` reads all weights and refuses those that are no numbers.
 
         Raises:
             ModelFileError: missing, truncated, or not a GGUF file.
             ModelLoadError: llama.cpp refused it; the message holds llama.cpp's reason.
         """
-        read_gguf(path)
         self.path = path
+        self.files = LoadedFiles(parts(read_gguf(path)))
         self.lib = llama_library()
         params = self.lib.llama_model_default_params()
         params.n_gpu_layers = n_gpu_layers
+        params.check_tensors = check_tensors
         _recent.clear()
         self.pointer = self.lib.llama_model_load_from_file(os.fsencode(path), params)
         if not self.pointer:
+            self.files.close()
             reason = last_complaint() or "no reason given"
             raise ModelLoadError(f"llama.cpp cannot load {path}: {reason}. Choose another .gguf file on the Model page.")
         self.vocab = self.lib.llama_model_get_vocab(self.pointer)
@@ -123,3 +127,4 @@ class Model:
         if self.pointer:
             self.lib.llama_model_free(self.pointer)
             self.pointer = None
+            self.files.close()
