@@ -15,7 +15,7 @@ from localrag.models.soundness import check_sound
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """A GGUF file of the models folder. `error` says why it cannot be used; then `summary` is empty. `size` in bytes."""
+    """A GGUF file of the models folder. `error` says why it cannot be used; `summary` is empty if it cannot be read. Bytes."""
 
     path: Path
     kind: ModelKind
@@ -51,9 +51,12 @@ def list_models(models_dir: Path) -> list[ModelEntry]:
 def _entry(path: Path, changed_ns: int, size: int) -> ModelEntry:
     try:
         gguf = read_gguf(path)
-        check_sound(gguf)
     except ModelFileError as exc:
         return ModelEntry(path, "other", size, error=str(exc))
+    try:
+        check_sound(gguf)
+    except ModelFileError as exc:
+        return ModelEntry(path, gguf.kind, size, summary(gguf), str(exc))
     return ModelEntry(path, gguf.kind, size, summary(gguf))
 
 
