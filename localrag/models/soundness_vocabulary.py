@@ -31,7 +31,8 @@ def vocabulary_faults(gguf: Facts) -> Iterator[str]:
         return
     element, length = _array(gguf, TOKENS)
     if element != "string" or not length:
-        yield f"its vocabulary is {f'{length:,} times {element}' if element else 'missing'}"
+        held = f"{length:,} times {element}" if length else "empty"
+        yield f"its vocabulary is {held if element else 'missing'}"
         return
     for name, kinds in {"scores": ("float32", "int32"), "token_type": ("int32",)}.items():
         key = f"tokenizer.ggml.{name}"

@@ -45,7 +45,7 @@ def typed(value: Value) -> tuple[int, bytes]:
         return 6, struct.pack("<f", value)
     if isinstance(value, list):
         items = [typed(item) for item in value]
-        return 9, struct.pack("<IQ", items[0][0], len(items)) + b"".join(data for _, data in items)
+        return 9, struct.pack("<IQ", items[0][0] if items else 8, len(items)) + b"".join(data for _, data in items)
     return 8, text(value)
 
 
@@ -70,3 +70,35 @@ def build(
         block, size = SIZES.get(kind, (1, 1))
         place += -(-(elements // block * size) // 32) * 32
     return out + b"\0" * (-len(out) % 32) + b"\0" * place
+
+
+# A model that llama.cpp loads and evaluates: two blocks, all weights zero, a vocabulary of bytes.
+WIDE, HEADS, SHARED, HIDDEN = 64, 4, 2, 128
+BYTE_TEXTS = [chr(n) for n in (*range(33, 127), *range(161, 173), *range(174, 256), *range(256, 324))]
+"""How byte-level BPE writes the 256 bytes."""
+RUNNABLE: dict[str, Value] = LLAMA | {
+    "llama.feed_forward_length": HIDDEN,
+    "llama.attention.layer_norm_rms_epsilon": 1e-5,
+    "llama.rope.dimension_count": WIDE // HEADS,
+    "tokenizer.ggml.tokens": ["<|im_start|>", "<|im_end|>", *BYTE_TEXTS, *[f"t{n}" for n in range(42)]],
+    "tokenizer.ggml.token_type": [(5, 3), (5, 3), *[(5, 1)] * 298],
+    "tokenizer.ggml.merges": ["t 1"],
+    "tokenizer.ggml.bos_token_id": 0,
+    "tokenizer.ggml.eos_token_id": 1,
+}
+BLOCK_SHAPES = {
+    "attn_norm": (WIDE,),
+    "attn_q": (WIDE, WIDE),
+    "attn_k": (WIDE, WIDE // HEADS * SHARED),
+    "attn_v": (WIDE, WIDE // HEADS * SHARED),
+    "attn_output": (WIDE, WIDE),
+    "ffn_norm": (WIDE,),
+    "ffn_gate": (WIDE, HIDDEN),
+    "ffn_up": (WIDE, HIDDEN),
+    "ffn_down": (HIDDEN, WIDE),
+}
+RUNNABLE_TENSORS: list[TensorRow] = [
+    ("token_embd.weight", (WIDE, 300), 0),
+    *[(f"blk.{n}.{name}.weight", shape, 0) for n in range(2) for name, shape in BLOCK_SHAPES.items()],
+    ("output_norm.weight", (WIDE,), 0),
+]
