@@ -14,6 +14,8 @@ from localrag.models.llama_names import WITHOUT_VOCABULARY
 TOKENS = "tokenizer.ggml.tokens"
 MERGING = ("gpt2", "hybriddna", "whitespace", "gemma4")
 WITHOUT_MERGES = "kimi-k2"
+LONGEST_TEMPLATE = 100_000
+"""Characters; the longest in use have some 20,000. Compiling half a million takes 13 s and 300 MB."""
 LENGTHS = struct.Struct("<Q")
 ARRAY_HEAD = 12  # bytes: the type of the elements and their count
 
@@ -23,6 +25,8 @@ def vocabulary_faults(gguf: Facts) -> Iterator[str]:
     template = gguf.metadata.get("tokenizer.chat_template")
     if template is not None and not isinstance(template, str):
         yield "its chat template is no text"
+    elif template is not None and len(template) > LONGEST_TEMPLATE:
+        yield f"its chat template has {len(template):,} characters"
     model = gguf.metadata.get("tokenizer.ggml.model")
     if not isinstance(model, str):
         yield "its tokenizer.ggml.model is no text" if model is not None else "it names no tokenizer"

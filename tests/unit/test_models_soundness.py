@@ -101,6 +101,7 @@ def test_an_impossible_number_is_named(tmp_path: Path, key: str, value: Value, s
         ({"tokenizer.ggml.eos_token_id": (4, 2**32 - 1)}, "eos token is number 4,294,967,295"),
         ({"tokenizer.ggml.model": 7}, "tokenizer.ggml.model is no text"),
         ({"tokenizer.chat_template": ["{{ a }}", "b"]}, "chat template is no text"),
+        ({"tokenizer.chat_template": "{{ a }}" * 20_000}, "chat template has 140,000 characters"),
     ],
 )
 def test_an_impossible_vocabulary_is_named(tmp_path: Path, changes: dict[str, Value], said: str) -> None:
