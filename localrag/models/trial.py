@@ -18,12 +18,16 @@ from typing import IO, Any
 from localrag.errors import ModelLoadError
 from localrag.models.gguf_file import GGUFFile
 from localrag.models.memory import estimate_memory, format_bytes, parts
-from localrag.models.trial_child import WINDOW
 
 ROOT = Path(__file__).parents[2]
+CHILD = "localrag.llms.trial_child"
+"""Started by name: it renders the chat template too, so it stands a room above this one."""
+WINDOW = 512
+"""Tokens of the context that is tried, and of its micro-batches."""
 START_S = 60.0
 """Until the child has imported llama.cpp, which is not the file's doing."""
 LIMIT_S = 20.0
+TEMPLATE_S = 10.0
 BYTES_PER_S = 50_000_000
 """A slow disk; every byte of the file is read once."""
 SPARE_BYTES = 1_000_000_000
@@ -52,6 +56,8 @@ def try_model(header: GGUFFile, pooling: int | None = None, n_gpu_layers: int = 
         "pooling": pooling,
         "n_gpu_layers": n_gpu_layers,
         "flash_attn": flash_attn,
+        "window": WINDOW,
+        "template": header.chat_template if pooling is None else None,
         "limit_s": limit_s,
         "most_bytes": need + SPARE_BYTES + RESERVED_BYTES,
     }
@@ -64,6 +70,10 @@ def try_model(header: GGUFFile, pooling: int | None = None, n_gpu_layers: int = 
         return
     if "reason" in reply:
         raise ModelLoadError(reply["reason"])
+    if child.in_template:
+        raise ModelLoadError(
+            f"The chat template of {header.path} takes more time or memory than a template may. Choose another model."
+        )
     if "late" in reply:
         raise ModelLoadError(
             f"{header.path} did not load and answer within {reply['late']:.0f} s when it was tried. "
@@ -85,7 +95,7 @@ class _Child:
 
     def __init__(self, request: dict[str, Any]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "localrag.models.trial_child"],
+            [sys.executable, "-m", CHILD],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -97,6 +107,7 @@ class _Child:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         assert self._process.stderr is not None
+        self.in_template = False
         self._listeners = [
             threading.Thread(target=self._hear, args=(self._process.stdout,), name="trial", daemon=True),
             threading.Thread(target=self._overhear, args=(self._process.stderr,), name="trial-log", daemon=True),
@@ -123,9 +134,13 @@ class _Child:
                 continue
             if reply is None:
                 return {"crash": self._ending(), "said": self._last_words()}
-            if "started" not in reply:
+            if "started" in reply:
+                deadline, allowed, base = time.monotonic() + limit_s, limit_s, _own_bytes(self._process.pid)
+            elif "template" in reply:
+                self.in_template = True
+                deadline = min(deadline, time.monotonic() + TEMPLATE_S)
+            else:
                 return reply
-            deadline, allowed, base = time.monotonic() + limit_s, limit_s, _own_bytes(self._process.pid)
 
     def _ending(self) -> str:
         status = self._process.wait(timeout=START_S)

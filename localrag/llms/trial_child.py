@@ -13,15 +13,17 @@ import math
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from localrag.errors import LocalRagError, ModelLoadError
+from localrag.errors import LocalRagError, ModelLoadError, PromptError
+from localrag.llms.chat_format import ChatFormat
 from localrag.models.llama_library import Model, last_complaint, llama_library
 
-WINDOW = 512
-"""Tokens of the context that is tried, and of the micro-batches."""
 MOST_TOKENS = 48
+TEMPLATE_BYTES = 300_000_000
+CONVERSATIONS = (["system", "user"], ["user", "assistant", "user"])
 ANSWERED = 3
 SPARE_S = 5
 """Longer than the parent waits before it ends this process, so that an orphan ends too."""
@@ -30,8 +32,8 @@ ODD = "".join(chr(code) for code in range(1, 0x250)) + "\ufffd\U0010ffff"
 """Characters of every byte that UTF-8 has: a vocabulary with a gap ends the process when it meets it."""
 
 
-def try_model(request: dict[str, Any]) -> None:
-    """Load the file, read its whole vocabulary and evaluate a few tokens.
+def try_model(request: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> None:
+    """Load the file, read its whole vocabulary, evaluate a few tokens and render the chat template.
 
     Raises:
         LocalRagError: the reason why it is of no use.
@@ -44,6 +46,8 @@ def try_model(request: dict[str, Any]) -> None:
         _embed(model, context, tokens, request["pooling"])
     else:
         _answer(model, context, tokens)
+        say({"template": True})
+        _render(model, request["template"])
 
 
 def _read_vocabulary(model: Model) -> list[int]:
@@ -66,8 +70,8 @@ def _read_vocabulary(model: Model) -> list[int]:
 
 def _context(model: Model, request: dict[str, Any]) -> Any:
     params = model.lib.llama_context_default_params()
-    pooling = request["pooling"]
-    params.n_ctx = params.n_batch = params.n_ubatch = WINDOW if pooling is None else min(WINDOW, model.n_ctx_train)
+    pooling, window = request["pooling"], request["window"]
+    params.n_ctx = params.n_batch = params.n_ubatch = window if pooling is None else min(window, model.n_ctx_train)
     params.n_threads = params.n_threads_batch = 1
     params.flash_attn_type = 1 if request["flash_attn"] else 0
     if pooling is not None:
@@ -98,6 +102,18 @@ def _answer(model: Model, context: Any, tokens: list[int]) -> None:
         model.piece(tokens[0])
     if memory and not lib.llama_memory_seq_rm(memory, 0, 1, -1):
         lib.llama_memory_clear(memory, True)
+
+
+def _render(model: Model, template: str | None) -> None:
+    """Lay out conversations, in little memory. A template that merely fails says so when it is used, and may be exchanged."""
+    _leave(TEMPLATE_BYTES)
+    try:
+        form = ChatFormat(template, model.token_text(model.bos), model.token_text(model.eos))
+        for roles in CONVERSATIONS:
+            form.parts(roles)
+    except PromptError as exc:
+        if isinstance(exc.__cause__, MemoryError):
+            raise MemoryError from exc
 
 
 def _embed(model: Model, context: Any, tokens: list[int], pooling: int) -> None:
@@ -135,6 +151,18 @@ def _limit(request: dict[str, Any]) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (request["most_bytes"], request["most_bytes"]))
 
 
+def _leave(count: int) -> None:
+    """Allow this process only so many bytes more than it holds already, where the system can be told so."""
+    try:
+        import resource
+
+        lines = Path("/proc/self/status").read_text().splitlines()
+        held = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:"))
+        resource.setrlimit(resource.RLIMIT_DATA, (held + count, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+    except (ImportError, OSError, StopIteration):
+        return
+
+
 def serve(request: dict[str, Any], replies: BinaryIO) -> None:
     """Say that the library is there, then how the file did."""
 
@@ -148,7 +176,7 @@ def serve(request: dict[str, Any], replies: BinaryIO) -> None:
     _limit(request)
     say({"started": True})
     try:
-        try_model(request)
+        try_model(request, say)
     except LocalRagError as exc:
         say({"reason": str(exc)})
     except MemoryError:
