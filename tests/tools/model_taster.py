@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import resource
 import sys
 import threading
 from pathlib import Path
@@ -22,6 +23,8 @@ from localrag.llms.worker import ModelWorker
 from localrag.models.trials import Trials
 from localrag.settings import AnswerSettings, ModelSettings
 
+MOST_BYTES = 6_000_000_000
+"""A copy that makes it grow by less than this is found out; more would take the machine down with it."""
 FAKE = ModelSettings(llm="fake")
 ANSWER = AnswerSettings(temperature=0.0, max_tokens=8)
 ROLES, TEXTS = ["system", "user"], ["You are a helpful assistant.", "What is the capital of France? Naïve 한국어 🦊"]
@@ -95,8 +98,10 @@ def tell(step: str, **found: Any) -> None:
 
 def main() -> None:
     """Taste what is named on standard input until it ends."""
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, MOST_BYTES))
     worker = ModelWorker(Trials(Path(sys.argv[1]) / "data"))
     load(worker, FAKE)
+    tell("ready")
     for line in sys.stdin:
         tell("release", done=True, **taste(Path(json.loads(line)), worker))
     worker.close()

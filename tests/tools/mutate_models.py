@@ -28,6 +28,7 @@ from tests.tools.model_mutations import Mutant, mutants
 ROOT = Path(__file__).parents[2]
 MODEL = cache_dir() / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
 HANGS_S = 30.0
+START_S = 120.0
 GROWS_BYTES = 1_000_000_000
 BLOCK = 1 << 20
 
@@ -97,6 +98,7 @@ class App:
         )
         self._replies = queue.SimpleQueue()
         threading.Thread(target=_listen, args=(self._process, self._replies), daemon=True).start()
+        assert self._replies.get(timeout=START_S), "the app's process did not start"
 
     def ask(self, path: Path, limit_s: float = HANGS_S) -> dict[str, Any]:
         """What it found, with `seconds` for each step; {"dead": status} or {"hangs": step} when it did not say."""
