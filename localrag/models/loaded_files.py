@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from localrag.errors import GenerationError, ModelFileError
+
+SAMPLE_BYTES = 1 << 18
 
 
 class LoadedFiles:
@@ -25,6 +28,7 @@ class LoadedFiles:
             for path in self.paths:
                 self._open.append(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)))
             self._stamps = [_stamp(os.fstat(number)) for number in self._open]
+            self._samples = [_sample(number) for number in self._open]
         except OSError as exc:
             self.close()
             raise ModelFileError(
@@ -37,8 +41,13 @@ class LoadedFiles:
         Raises:
             GenerationError: a file was written to, so the weights in use are no longer there.
         """
-        for path, number, stamp in zip(self.paths, self._open, self._stamps, strict=False):
-            if _stamp(os.fstat(number)) != stamp:
+        for index, number in enumerate(self._open):
+            stamp, path = _stamp(os.fstat(number)), self.paths[index]
+            if stamp == self._stamps[index]:
+                continue
+            if stamp[0] == self._stamps[index][0] and _sample(number) == self._samples[index]:
+                self._stamps[index] = stamp  # it was only given another time, as by `touch`
+            else:
                 raise GenerationError(
                     f"{path} was written to while it was in use, so its model cannot go on. Load it again on the Model page."
                 )
@@ -61,6 +70,16 @@ class LoadedFiles:
         """Let go of the files."""
         while self._open:
             os.close(self._open.pop())
+
+
+def _sample(number: int) -> bytes:
+    """The beginning and the end of an open file."""
+    with os.fdopen(os.dup(number), "rb") as file:
+        size = os.fstat(number).st_size
+        file.seek(0)
+        start = file.read(SAMPLE_BYTES)
+        file.seek(max(0, size - SAMPLE_BYTES))
+        return hashlib.sha256(start + file.read(SAMPLE_BYTES)).digest()
 
 
 def _stamp(state: os.stat_result) -> tuple[int, int]:
