@@ -25,6 +25,7 @@ from localrag.llms.registry import check_model
 from localrag.llms.worker import ModelState, ModelWorker
 from localrag.models.catalogue import ModelEntry, list_models
 from localrag.models.starter import starter_chat
+from localrag.models.trials import Trials
 from localrag.presets import Presets
 from localrag.settings import FIELD_GROUP, ModelSettings, Settings, save_applied
 from localrag.types import EVERYWHERE, Conversation, Evidence, SearchFilter
@@ -48,7 +49,7 @@ class Engine:
         self.watcher = FolderWatcher(self.library, self.intake.sync)
         self.store = ConversationStore(settings.data_dir / "conversations.sqlite")
         kept = (settings.model.kept_memory_mb * 1_000_000, settings.model.kept_disk_mb * 1_000_000)
-        self._worker = ModelWorker(KeptStates(settings.data_dir / "states", *kept))
+        self._worker = ModelWorker(Trials(settings.data_dir), KeptStates(settings.data_dir / "states", *kept))
         self.comparisons = Comparisons(self.library, self._worker)
         self._lock = threading.RLock()
         self._queue = AnswerQueue(self._worker, self.store)
@@ -74,6 +75,11 @@ class Engine:
     def cached_tokens(self) -> int:
         """Tokens that lie evaluated in the model's KV cache now."""
         return self._worker.look(lambda model: 0 if model is None else model.cached_tokens)
+
+    @property
+    def model_notice(self) -> str:
+        """A sentence when the file of the model in use was deleted or replaced; else empty."""
+        return self._worker.notice
 
     def models(self) -> list[ModelEntry]:
         """The GGUF files in the models folder."""

@@ -16,6 +16,7 @@ from localrag.embeddings.base import EmbeddingModel
 from localrag.embeddings.registry import load_embeddings
 from localrag.errors import BusyError, DamagedIndexError
 from localrag.models.starter import starter_embedding
+from localrag.models.trials import Trials
 from localrag.retrieval.opening import IndexOpener
 from localrag.settings import Settings
 
@@ -68,7 +69,7 @@ class Stores:
                 path = documents.embedding_path or Path()
                 if documents.embedding_path is None and documents.embeddings not in ("server", "fake"):
                     path = starter_embedding(self.settings.models_dir)
-                self._embeddings = load_embeddings(documents, path)
+                self._embeddings = load_embeddings(documents, path, Trials(self.settings.data_dir))
             return self._embeddings
 
     @property

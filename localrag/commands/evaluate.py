@@ -19,6 +19,7 @@ from localrag.evaluation.report_table import report_json, report_table
 from localrag.library import Library
 from localrag.llms.base import LoadedModel
 from localrag.llms.registry import load_model
+from localrag.models.trials import Trials
 from localrag.settings import Settings
 from localrag.types import SearchResult
 
@@ -34,7 +35,7 @@ def evaluate_search(args: Namespace, settings: Settings) -> int:
         if args.questions is not None:
             questions, count_tokens = read_question_set(args.questions), None
         elif args.by_model:
-            model = stack.enter_context(closing(load_model(engine.model_settings())))
+            model = stack.enter_context(closing(load_model(engine.model_settings(), Trials(engine.settings.data_dir))))
             questions, count_tokens = _written(args, engine.library, model), partial(_tokens, model)
         else:
             documents, text_of = engine.library.documents(args.collection), engine.library.ledger.text

@@ -13,6 +13,7 @@ from localrag.library import Library
 from localrag.models.catalogue import summary
 from localrag.models.gguf_file import GGUFFile, read_gguf
 from localrag.models.memory import available_memory, check_fits, estimate_memory, format_bytes
+from localrag.models.purpose import why_no_answer
 from localrag.models.starter import setup as fetch_starter_models
 from localrag.settings import GUIDE_COLLECTION, ModelSettings, Settings
 
@@ -51,19 +52,19 @@ def _sample(args: Namespace, settings: Settings) -> int:
 
 def inspect(args: Namespace, settings: Settings) -> int:
     """Say what a GGUF file is and whether it fits here, without loading it."""
+    names = ("n_ctx", "n_batch", "n_gpu_layers", "cache_type")
+    given = {name: getattr(args, name) for name in names} | {"model_path": args.model}
+    model = settings.with_values({name: value for name, value in given.items() if value is not None}, "the command line").model
     try:
         header = read_gguf(args.model)
+        reason = _reason(header, model)
+        n_ctx = model.n_ctx or header.n_ctx_train
+        need = estimate_memory(header, model)
     except ModelFileError as exc:
         if args.json:
             say_json({"path": str(args.model), "runs": False, "reason": str(exc)})
         complain(str(exc))
         return FAILED
-    names = ("n_ctx", "n_batch", "n_gpu_layers", "cache_type")
-    given = {name: getattr(args, name) for name in names} | {"model_path": args.model}
-    model = settings.with_values({name: value for name, value in given.items() if value is not None}, "the command line").model
-    n_ctx = model.n_ctx or header.n_ctx_train
-    need = estimate_memory(header, model)
-    reason = _reason(header, model)
     line = facts(header) | {
         "memory": {"weights": need.weights, "kv": need.kv, "compute": need.compute, "total": need.total},
         "n_ctx": n_ctx,
@@ -83,14 +84,13 @@ def inspect(args: Namespace, settings: Settings) -> int:
 
 def _reason(header: GGUFFile, model: ModelSettings) -> str | None:
     """Why the file cannot answer here, or None."""
-    if header.kind != "chat":
-        what = "an embedding model" if header.kind == "embedding" else "no chat model"
-        return f"{header.path} is {what}, so it cannot answer. Choose a chat model."
-    try:
-        check_fits(header, model)
-    except ModelLoadError as exc:
-        return str(exc)
-    return None
+    reason = why_no_answer(header)
+    if reason is None:
+        try:
+            check_fits(header, model)
+        except ModelLoadError as exc:
+            return str(exc)
+    return reason
 
 
 def facts(header: GGUFFile) -> dict[str, Any]:

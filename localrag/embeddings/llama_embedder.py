@@ -133,6 +133,7 @@ class LlamaEmbedder:
                 batch.logits[at] = 1
                 at += 1
         batch.n_tokens = at
+        self.model.files.check()
         if self._memory:
             self.lib.llama_memory_clear(self._memory, True)
         status = self.lib.llama_decode(self.pointer, batch)

@@ -12,14 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from localrag.embeddings.base import EmbeddingModel, Spans, Vectors
-from localrag.embeddings.llama_embedder import LlamaEmbedder
-from localrag.embeddings.pooling import pooling_code
+from localrag.embeddings.llama_embedder import POOLING_NONE, LlamaEmbedder
+from localrag.embeddings.pooling import POOLING_CODES, pooling_code
 from localrag.embeddings.prefixes import family
 from localrag.errors import EmbeddingError
 from localrag.models.devices import cpu_threads
 from localrag.models.gguf_file import read_gguf
 from localrag.models.identity import fingerprint
 from localrag.models.llama_library import Model
+from localrag.models.purpose import why_no_vectors
+from localrag.models.trials import Trials
 
 LOWEST_PRIORITY = 19
 TEXTS_PER_TASK = 16
@@ -30,20 +32,25 @@ CHARS_PER_TASK = 2_000
 class LlamaCppEmbeddings(EmbeddingModel):
     """Two one-thread workers embed faster than one two-thread context, and leave the answer's threads alone."""
 
-    def __init__(self, path: Path, workers: int = 0) -> None:
-        """Load the model; `workers` threads embed documents, 0 for one a core.
+    def __init__(self, path: Path, workers: int = 0, trials: Trials | None = None) -> None:
+        """Load the model, after its trial when it is new here; `workers` threads embed documents, 0 for one a core.
 
         Raises:
             ModelFileError, ModelLoadError: the file cannot be used.
             EmbeddingError: it is no model for embeddings.
         """
         header = read_gguf(path)
+        reason = why_no_vectors(header)
+        if reason is not None:
+            raise EmbeddingError(reason)
         self.name = header.name or path.stem
         self.identity = f"gguf:{fingerprint(path)}"
         known = family(f"{self.name} {path.stem}")
         self.question_prefix, self.document_prefix = known.question_prefix, known.document_prefix
         self.languages = known.languages
         self._pooling = pooling_code(header.pooling, known.pooling)
+        means = self._pooling == POOLING_CODES["mean"]
+        (trials or Trials()).ensure(header, POOLING_NONE if means else self._pooling)
         self._model = Model(path)
         self.dimension = self._model.n_embd
         self._workers = workers or cpu_threads()

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from localrag.embeddings.base import EmbeddingModel
+from localrag.models.trials import Trials
 from localrag.settings import DocumentSettings
 
 
-def load_embeddings(settings: DocumentSettings, path: Path) -> EmbeddingModel:
+def load_embeddings(settings: DocumentSettings, path: Path, trials: Trials | None = None) -> EmbeddingModel:
     """Load the embedding model at `path` with the backend the settings name; a server needs no path.
+
+    llama.cpp tries a file that is not among `trials` in a child first.
 
     Raises:
         ModelFileError, ModelLoadError, EmbeddingError: it cannot be used, and why.
@@ -29,4 +32,4 @@ def load_embeddings(settings: DocumentSettings, path: Path) -> EmbeddingModel:
         return GPT4AllEmbeddings(path, settings.embedding_workers)
     from localrag.embeddings.llamacpp import LlamaCppEmbeddings
 
-    return LlamaCppEmbeddings(path, settings.embedding_workers)
+    return LlamaCppEmbeddings(path, settings.embedding_workers, trials)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import ctypes
+import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -179,6 +180,7 @@ class LlamaContext:
         first = 0.0
         while stats.answer_tokens < settings.max_tokens:
             token = int(self.lib.llama_sampler_sample(sampler, self.pointer, -1))
+            self._check_number(token)
             now = time.perf_counter()
             if not first:
                 first, stats.prefill_s = now, now - started
@@ -201,8 +203,17 @@ class LlamaContext:
         if rest:
             yield Piece(rest)
 
+    def _check_number(self, token: int) -> None:
+        """Raise when the model gave a token no usable logit: with damaged weights every one is NaN."""
+        logit = self.lib.llama_get_logits_ith(self.pointer, -1)[token]
+        if not math.isfinite(logit):
+            raise GenerationError(
+                f"{self.model.path} computes values that are no numbers: its weights are damaged. Choose another model."
+            )
+
     def _decode(self, tokens: Sequence[int]) -> bool:
         """Evaluate some tokens; False when aborted, with the cache as it was before."""
+        self.model.files.check()
         array = (ctypes.c_int32 * len(tokens))(*tokens)
         status = self.lib.llama_decode(self.pointer, self.lib.llama_batch_get_one(array, len(tokens)))
         if status == 0:

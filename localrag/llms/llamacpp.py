@@ -22,6 +22,8 @@ from localrag.models.gguf_file import GGUFFile, read_gguf
 from localrag.models.identity import fingerprint
 from localrag.models.llama_library import Model
 from localrag.models.memory import check_fits
+from localrag.models.purpose import why_no_answer
+from localrag.models.trials import Trials
 from localrag.settings import AnswerSettings, ModelSettings
 from localrag.types import Prompt
 
@@ -38,21 +40,24 @@ def check(settings: ModelSettings) -> GGUFFile:
     if settings.model_path is None:
         raise ModelFileError("No model is chosen. Choose a .gguf file on the Model page.")
     header = read_gguf(settings.model_path)
-    if header.pooling is not None:
-        raise ModelFileError(
-            f"{settings.model_path} is an embedding model and cannot answer. Choose a chat model on the Model page."
-        )
+    reason = why_no_answer(header)
+    if reason is not None:
+        raise ModelFileError(reason)
     check_fits(header, settings)
     return header
 
 
-def build(settings: ModelSettings, states: KeptStates | None = None) -> LoadedModel:
-    """Load the model `settings` names; seconds to minutes. `states` keeps evaluated conversations.
+def build(settings: ModelSettings, trials: Trials | None = None, states: KeptStates | None = None) -> LoadedModel:
+    """Load the model `settings` names, after its trial when it is new here; seconds to minutes.
+
+    `states` keeps evaluated conversations.
 
     Raises:
         ModelFileError, ModelLoadError: with the reason; nothing stays in memory.
     """
-    return LlamaCppModel(check(settings), settings, states)
+    header = check(settings)
+    (trials or Trials()).ensure(header, None, settings.n_gpu_layers, settings.flash_attn)
+    return LlamaCppModel(header, settings, states)
 
 
 class LlamaCppModel:
@@ -102,6 +107,11 @@ class LlamaCppModel:
         self, prompt: Prompt, settings: AnswerSettings, stop: Sequence[str], stats: GenerationStats
     ) -> Iterator[Piece]:
         return self.context.generate(prompt, settings, [*stop, *settings.stop], stats)
+
+    @property
+    def notice(self) -> str:
+        """What happened to its file since it was loaded, in a sentence; empty when nothing did."""
+        return self._model.files.notice
 
     def cancel(self) -> None:
         self.context.cancel()

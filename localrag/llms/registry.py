@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from localrag.llms.base import LoadedModel
 from localrag.llms.kept_states import KeptStates
+from localrag.models.trials import Trials
 from localrag.settings import ModelSettings
 
 
@@ -19,8 +20,10 @@ def check_model(settings: ModelSettings) -> None:
         llamacpp.check(settings)
 
 
-def load_model(settings: ModelSettings, states: KeptStates | None = None) -> LoadedModel:
-    """Load the model the settings name (`model_path` resolved); slow. `states` keeps evaluated conversations.
+def load_model(settings: ModelSettings, trials: Trials | None = None, states: KeptStates | None = None) -> LoadedModel:
+    """Load the model the settings name (`model_path` resolved); slow. A file not among `trials` is tried in a child first.
+
+    `states` keeps evaluated conversations.
 
     Raises:
         ModelFileError, ModelLoadError: it cannot be used, and why; nothing stays in memory.
@@ -31,4 +34,4 @@ def load_model(settings: ModelSettings, states: KeptStates | None = None) -> Loa
         return fake.build(settings)
     from localrag.llms import llamacpp
 
-    return llamacpp.build(settings, states)
+    return llamacpp.build(settings, trials, states)

@@ -13,6 +13,7 @@ from localrag.errors import LocalRagError, ModelLoadError
 from localrag.llms.base import LoadedModel
 from localrag.llms.kept_states import KeptStates
 from localrag.llms.registry import load_model
+from localrag.models.trials import Trials
 from localrag.settings import ModelSettings
 
 logger = logging.getLogger(__name__)
@@ -35,8 +36,12 @@ class ModelState:
 class ModelWorker:
     """Owns the model. Tasks run one after the other on its thread, so no two ever touch a context together."""
 
-    def __init__(self, states: KeptStates | None = None) -> None:
-        """`states` keeps evaluated conversations, from one model to the next too."""
+    def __init__(self, trials: Trials | None = None, states: KeptStates | None = None) -> None:
+        """`trials` remembers which files have been loaded without harm; without it every process tries them anew.
+
+        `states` keeps evaluated conversations, from one model to the next too.
+        """
+        self._trials = trials or Trials()
         self.state = ModelState()
         self.states = states or KeptStates(None, 0, 0)
         self._model: LoadedModel | None = None
@@ -88,6 +93,11 @@ class ModelWorker:
         """How many tokens a text is for the model, from any thread; None when none is loaded."""
         return self.look(lambda model: None if model is None else len(model.tokenize(text)))
 
+    @property
+    def notice(self) -> str:
+        """What happened to the file of the model in use since it was loaded, in a sentence; empty when nothing did."""
+        return self.look(lambda model: str(getattr(model, "notice", "")))  # not every backend reads its model from a file
+
     def cancel(self) -> None:
         """Stop the answer being generated, if there is one."""
         model = self._model
@@ -126,7 +136,7 @@ class ModelWorker:
 
     def _load(self, settings: ModelSettings) -> LocalRagError | None:
         try:
-            model = load_model(settings, self.states)
+            model = load_model(settings, self._trials, self.states)
         except LocalRagError as exc:
             return exc
         except Exception as exc:  # the provider boundary: whatever a backend raises must not end this thread

@@ -10,11 +10,12 @@ from localrag.errors import ModelFileError
 from localrag.models.gguf_facts import ModelKind
 from localrag.models.gguf_file import GGUFFile, read_gguf
 from localrag.models.memory import PART, format_bytes
+from localrag.models.soundness import check_sound
 
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """A GGUF file of the models folder. `error` says why it cannot be used; then `summary` is empty. `size` in bytes."""
+    """A GGUF file of the models folder. `error` says why it cannot be used; `summary` is empty if it cannot be read. Bytes."""
 
     path: Path
     kind: ModelKind
@@ -52,6 +53,10 @@ def _entry(path: Path, changed_ns: int, size: int) -> ModelEntry:
         gguf = read_gguf(path)
     except ModelFileError as exc:
         return ModelEntry(path, "other", size, error=str(exc))
+    try:
+        check_sound(gguf)
+    except ModelFileError as exc:
+        return ModelEntry(path, gguf.kind, size, summary(gguf), str(exc))
     return ModelEntry(path, gguf.kind, size, summary(gguf))
 
 

@@ -8,15 +8,19 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from localrag.models.gguf_types import FILE_TYPES, GUESSED, POOLING
+from localrag.models.llama_names import DRAFTS, SPEECH
 
 Scalar = int | float | bool | str
-ModelKind = Literal["chat", "embedding", "other"]
+ModelKind = Literal["chat", "embedding", "reranker", "adapter", "projector", "vocabulary", "draft", "other"]
 
 # Encoders of llama.cpp that make vectors and cannot generate (src/llama-arch.cpp).
 ENCODERS = frozenset(
     {"bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "jina-bert-v2", "jina-bert-v3", "eurobert"}
-    | {"gemma-embedding", "t5encoder"}
+    | {"gemma-embedding", "llama-embed", "t5encoder"}
 )
+# general.type of files that belong to a model (gguf-py/gguf/constants.py, tools/imatrix); llama.cpp's cvector-generator writes
+# the architecture "controlvector" instead.
+PARTS_OF_MODELS: dict[str, ModelKind] = {"adapter": "adapter", "controlvector": "adapter", "mmproj": "projector"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +176,18 @@ class Facts:
     @property
     def kind(self) -> ModelKind:
         """By the header: `pooling_type` or an encoder architecture makes vectors, a causal model with a vocabulary chats."""
-        if self.pooling == "rank" or (self.text("general.type") or "model") != "model" or not self.tensors:
+        stated = self.text("general.type") or "model"
+        belonging = PARTS_OF_MODELS.get(stated) or PARTS_OF_MODELS.get(self.architecture)
+        if belonging or self.architecture == "clip":
+            return belonging or "projector"
+        if stated != "model" or (self.integer("split.no") or 0) > 0:
             return "other"
+        if not self.tensors and self.split_count == 1:
+            return "vocabulary" if self.n_vocab else "other"
+        if self.architecture in DRAFTS or self.architecture in SPEECH:
+            return "draft" if self.architecture in DRAFTS else "other"
+        if self.pooling == "rank":
+            return "reranker"
         if self.architecture in ENCODERS or self.pooling in ("mean", "cls", "last"):
             return "embedding"
         return "chat" if self.n_layers and self.n_vocab and self.tokenizer_model else "other"

@@ -15,7 +15,7 @@ from localrag.errors import ModelFileError
 from localrag.models.gguf_bytes import ByteReader, Damaged
 from localrag.models.gguf_facts import ArrayInfo, Facts, Scalar, Tensor, Value
 from localrag.models.gguf_types import ARRAY, SCALARS, STRING, TENSOR_TYPES
-from localrag.models.not_gguf import explain
+from localrag.models.not_gguf import explain, is_unfinished
 
 MAGIC = b"GGUF"
 DEFAULT_ALIGNMENT = 32
@@ -68,7 +68,7 @@ def read_gguf(path: Path) -> GGUFFile:
 def _read(file: BinaryIO, path: Path, size: int) -> GGUFFile:
     head = file.read(HEAD)
     if not head:
-        raise ModelFileError(f"Model file is empty: {path}. Download it again.")
+        raise ModelFileError(f"Model file is empty: {path}. {_again(path)}.")
     if head[:4] != MAGIC:
         raise ModelFileError(f"Model file {path} is {explain(head)}.")
     reader = ByteReader(file, size)
@@ -83,11 +83,16 @@ def _read(file: BinaryIO, path: Path, size: int) -> GGUFFile:
         if not exc.missing:
             raise
         raise ModelFileError(
-            f"Model file is cut off or damaged in its header: {path} ({size:,} bytes): {exc}. Download it again."
+            f"Model file is cut off or damaged in its header: {path} ({size:,} bytes): {exc}. {_again(path)}."
         ) from exc
     data_offset = -(-reader.position // alignment) * alignment if tensors else reader.position
     _check_layout(tensors, alignment, size - data_offset, path)
     return GGUFFile(metadata, tensors, path, version, data_offset, alignment, size, offsets)
+
+
+def _again(path: Path) -> str:
+    unfinished = "Its name says that a download is under way: let it finish, or start it again"
+    return unfinished if is_unfinished(path.name) else "Download it again"
 
 
 def _version(reader: ByteReader, path: Path) -> int:
@@ -182,5 +187,5 @@ def _check_layout(tensors: tuple[Tensor, ...], alignment: int, room: int, path: 
         expected = -(-end // alignment) * alignment
     if end > room:
         raise ModelFileError(
-            f"Model file is cut off: {path}: {end - max(room, 0):,} of {end:,} bytes of weights are missing. Download it again."
+            f"Model file is cut off: {path}: {end - max(room, 0):,} of {end:,} bytes of weights are missing. {_again(path)}."
         )

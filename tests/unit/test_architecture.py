@@ -188,6 +188,7 @@ def test_the_environment_is_read_in_one_place() -> None:
         "settings.py",
         "commands/serve.py",  # hands it on to the app
         "privacy.py",  # switches telemetry off; reads no setting
+        "llms/trial_child.py",  # tells ggml to start no debugger; reads no setting
         "models/llama_library.py",  # tells OpenMP how to wait; reads no setting
     }
     assert found <= allowed
