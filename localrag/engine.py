@@ -14,6 +14,7 @@ from typing import Any
 
 from localrag.chat.answering import Answering, warm_up
 from localrag.chat.follow_up import standalone
+from localrag.chat.formatting import Formatting
 from localrag.chat.jobs import AnswerJob, AnswerView
 from localrag.chat.queue import AnswerQueue
 from localrag.chat.store import ConversationStore
@@ -30,7 +31,6 @@ from localrag.llms.registry import check_model
 from localrag.llms.worker import ModelState, ModelWorker
 from localrag.models.catalogue import ModelEntry, list_models
 from localrag.models.starter import starter_chat
-from localrag.prompts.hub import prompt
 from localrag.retrieval.search import MOST_CHARS
 from localrag.settings import FIELD_GROUP, ModelSettings, RetrievalSettings, Settings, save_applied
 from localrag.types import EVERYWHERE, Conversation, DocumentRecord, Evidence, SearchFilter, SearchResult, Timings, Turn
@@ -55,6 +55,7 @@ class Engine:
         self.watcher = FolderWatcher(self.library, self.intake.sync)
         self.store = ConversationStore(settings.data_dir / "conversations.sqlite")
         self._worker = ModelWorker()
+        self.formatting = Formatting(settings.data_dir, self._worker, self.store)
         self._lock = threading.RLock()
         self._queue = AnswerQueue(self._worker, self.store)
         self._closed = False
@@ -101,9 +102,12 @@ class Engine:
         Settings of the answer take effect at once. Settings of the model are checked first; if the load then fails,
         the model before is used again and these settings are not kept.
         Raises:
-            SettingsError, ModelFileError, ModelLoadError: nothing was changed.
+            SettingsError, PromptError, ModelFileError, ModelLoadError: nothing was changed.
         """
         changed = self.settings.with_values(values, "the Model page")
+        before = self.settings.answer
+        if (changed.answer.template, changed.answer.prompt) != (before.template, before.prompt):
+            self.formatting.chosen(changed.answer)
         load_values = {name: value for name, value in values.items() if FIELD_GROUP[name] == "model"}
         other_values = {name: value for name, value in values.items() if name not in load_values}
         reload = bool(load_values) and (changed.model != self.settings.model or self.model_state.status != "ready")
@@ -115,7 +119,13 @@ class Engine:
             self.library.settings = self.settings
         if reload:
             self._load(self.model_settings(changed), wait, load_values)
+        elif changed.answer.template != before.template:
+            self._worker.submit(self._warm)
         return reload
+
+    def _warm(self, model: LoadedModel | None) -> None:
+        with suppress(PromptError):  # a format that is not there says so when a question is asked
+            warm_up(model, self.formatting.chosen(self.settings.answer)[0])
 
     def _load(self, model: ModelSettings, wait: bool, keep: dict[str, Any] | None = None) -> None:
         finished = threading.Event()
@@ -134,7 +144,7 @@ class Engine:
 
         def warm(loaded: LoadedModel | None) -> None:
             try:
-                warm_up(loaded)
+                self._warm(loaded)
             finally:
                 finished.set()
 
@@ -177,9 +187,9 @@ class Engine:
             picked = self._picked(conversation.collection, document, wanted, settings.retrieval)
         elif evidence is None and conversation.collection:
             result = self._search(conversation.collection, wanted, settings.retrieval, filters)
-        hub = None if settings.answer.prompt == "chat" else prompt(settings.answer.prompt, settings.data_dir / "prompts")
+        choice, hub = self.formatting.chosen(settings.answer)
         embeddings = self.library.embeddings() if conversation.collection else None
-        answering = Answering(self.store, settings.answer, tuple(conversation.turns), embeddings, hub, picked)
+        answering = Answering(self.store, settings.answer, tuple(conversation.turns), embeddings, hub, picked, choice)
         fits = picked is not None and self._worker.look(lambda model: answering.reads_whole(model, question))
         if picked is not None and not fits:
             result = picked.search()
@@ -226,7 +236,8 @@ class Engine:
         record = self._document(conversation.collection, document)
         whole = whole_document(record, self.library.ledger.text(record.id))
         marks, embeddings = self.library.ledger.marks(record.id), self.library.embeddings()
-        summarising = Summarising(self.store, settings.answer, embeddings, whole, marks, conversation.turns)
+        choice, _ = self.formatting.chosen(settings.answer)
+        summarising = Summarising(self.store, settings.answer, embeddings, whole, marks, conversation.turns, choice)
         turn = Turn(uuid.uuid4().hex, f"Summarise {shorten(whole.name, MAX_NAME_CHARS, placeholder=' …')}", "", asked=now())
         job = AnswerJob(conversation_id, turn, started)
         self._queue.add(job, summarising)

@@ -265,6 +265,8 @@ class Turn:
     `confidence` is the search's, None without documents. A `refused` question was not answered: the collection most likely
     holds no answer.
     `note` is a sentence about how the answer came about, where there is something to know.
+    `thinking` is what a reasoning model wrote before its answer, in `thinking_s` seconds; no part of the answer, nor of later
+    prompts: `answer_tokens` are the answer's alone.
     """
 
     id: str
@@ -282,6 +284,8 @@ class Turn:
     confidence: float | None = None
     refused: bool = False
     note: str = ""
+    thinking: str = ""
+    thinking_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from localrag.ui import state
 from localrag.ui.errors import show_errors
 from localrag.ui.markup import plain
 from localrag.ui.model_facts import device_report, model_facts
-from localrag.ui.model_form import PROMPTS, answering_sliders, changes, fits, loading_sliders
+from localrag.ui.model_form import answering_sliders, changes, fits, loading_sliders
 from localrag.ui.model_state import model_state
 from localrag.ui.page import open_page
-from localrag.ui.prompt_view import prompt_view
+from localrag.ui.prompt_form import prompt_controls
 
 st.set_page_config(layout="wide")
 engine = open_page()
@@ -57,8 +57,7 @@ def controls() -> None:
             st.subheader("Answering", anchor=False, help="These take effect with the next answer.")
             values |= answering_sliders(engine.settings)
             st.subheader("Prompt", anchor=False)
-            values["prompt"] = st.selectbox("prompt", PROMPTS, PROMPTS.index(engine.settings.answer.prompt), key="w_prompt")
-            prompt_view(engine, values["prompt"])
+            values |= prompt_controls(engine)
             if path != (engine.settings.model.model_path or engine.settings.models_dir / STARTER_CHAT):
                 values["model_path"] = path
             pending = changes(engine.settings, values)

@@ -16,13 +16,13 @@ from localrag.ui.markup import plain
 from localrag.ui.model_facts import context_in_pages, memory_bar
 
 CTX_STEP, MAX_CTX_SHOWN = 256, 131_072
-PROMPTS = ("chat", "rlm/rag-prompt", "rlm/rag-prompt-llama")
 LABELS = {
     "n_threads": "threads",
     "max_tokens": "max tokens",
     "top_p": "top-p",
     "flash_attn": "flash attention",
     "prompt": "prompt",
+    "template": "prompt format",
 }
 
 
