@@ -50,6 +50,7 @@ def format_warnings(form: ChatFormat | None, model: LoadedModel) -> list[str]:
     try:
         parts = form.parts(CONVERSATION)
         found += _unknown_marks(parts, model.vocabulary, form)
+        found += _other_marks(parts, model, form)
         found += _endless(form, model.vocabulary)
         found += _double_bos(parts, model)
         if not form.takes_system():
@@ -92,8 +93,27 @@ def _failing(form: ChatFormat, reason: str) -> str:
     return f"{form.title} cannot write a conversation, only a single question; a second question will fail: {reason}"
 
 
+def _other_marks(parts: list[str | int], model: TemplatedModel, form: ChatFormat) -> list[str]:
+    """Whether a format leaves out every control token by which the model's own template sets messages apart."""
+    if form.name == MODEL or not model.format.has_template:
+        return []
+    try:
+        trained = MARK.findall(_text(model.format.parts(CONVERSATION)))
+    except PromptError:
+        return []
+    own = [mark for mark in dict.fromkeys(trained) if _single(model.vocabulary, mark)]
+    if not own or any(mark in _text(parts) for mark in own):
+        return []
+    named = " ".join(own[:MOST_NAMED])
+    return [f"The model's own template sets messages apart with {named}; the prompt format {form.name} writes none of these."]
+
+
+def _text(parts: list[str | int]) -> str:
+    return "".join(part for part in parts if isinstance(part, str))
+
+
 def _unknown_marks(parts: list[str | int], vocabulary: Vocabulary, form: ChatFormat) -> list[str]:
-    text = "".join(part for part in parts if isinstance(part, str))
+    text = _text(parts)
     # [INST] and <<SYS>> are words in Llama 2, and so are the roles of Zephyr, which end at the vocabulary's own end token.
     marks = [mark for mark in dict.fromkeys(MARK.findall(text)) if not mark.startswith(("[", "<<"))]
     if "<|end|>" not in text:

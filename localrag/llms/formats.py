@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -98,7 +99,8 @@ class FormatLibrary:
             scratch.write_text(template, "utf-8")
             scratch.replace(path)
         except (OSError, ValueError) as exc:
-            scratch.unlink(missing_ok=True)
+            with suppress(OSError):
+                scratch.unlink(missing_ok=True)
             raise PromptError(f"The prompt format {name} could not be kept in {path}: {exc}. Free some space.") from exc
         return choice
 

@@ -29,11 +29,12 @@ TAGS = (
     Tag("<mm:think>", "</mm:think>"),  # MiniMax
     Tag("<|channel>thought", "<channel|>"),  # Gemma 4
     Tag("<|begin_of_thought|>", "<|end_of_thought|>", "<|begin_of_solution|>", "<|end_of_solution|>"),
+    Tag("<|START_THINKING|>", "<|END_THINKING|>", "<|START_RESPONSE|>", "<|END_RESPONSE|>"),  # Cohere Command
     Tag("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),  # gpt-oss
     Tag("<|channel|>final<|message|>", ""),  # gpt-oss that answers at once
 )
 CONTROL_MARKS = (
-    *(text for tag in TAGS[:7] for text in (tag.open, tag.close, tag.before, tag.after) if text),
+    *(text for tag in TAGS[:-2] for text in (tag.open, tag.close, tag.before, tag.after) if text),
     *("<|channel>", "<|channel|>", "<|message|>", "<|start|>", "<|end|>"),
 )
 """What may be one control token, which as such has no text, and must be seen to be understood."""
