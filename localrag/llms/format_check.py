@@ -94,18 +94,20 @@ def _failing(form: ChatFormat, reason: str) -> str:
 
 
 def _other_marks(parts: list[str | int], model: TemplatedModel, form: ChatFormat) -> list[str]:
-    """Whether a format leaves out every control token by which the model's own template sets messages apart."""
+    """Control tokens by which the model's own template sets messages apart, and the format does not."""
     if form.name == MODEL or not model.format.has_template:
         return []
     try:
         trained = MARK.findall(_text(model.format.parts(CONVERSATION)))
     except PromptError:
         return []
-    own = [mark for mark in dict.fromkeys(trained) if _single(model.vocabulary, mark)]
-    if not own or any(mark in _text(parts) for mark in own):
+    vocabulary, written = model.vocabulary, _text(parts)
+    start = vocabulary.token_text(vocabulary.bos) if vocabulary.add_bos else ""  # is there, whoever writes it
+    missing = [mark for mark in dict.fromkeys(trained) if mark not in written and mark != start and _single(vocabulary, mark)]
+    if not missing:
         return []
-    named = " ".join(own[:MOST_NAMED])
-    return [f"The model's own template sets messages apart with {named}; the prompt format {form.name} writes none of these."]
+    named = " ".join(missing[:MOST_NAMED])
+    return [f"The model's own template sets messages apart with {named}, which the prompt format {form.name} does not write."]
 
 
 def _text(parts: list[str | int]) -> str:

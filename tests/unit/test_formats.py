@@ -209,7 +209,7 @@ def test_marks_that_are_no_tokens_are_named() -> None:
     assert "does not know as one token" in said
     said, also = warned(CHATML, "llama-3")
     assert "<|eot_id|>" in said
-    assert also.endswith("<|im_start|> <|im_end|>; the prompt format llama-3 writes none of these.")
+    assert also.endswith("with <|im_start|> <|im_end|>, which the prompt format llama-3 does not write.")
 
 
 def test_an_end_of_turn_that_ends_nothing_is_named() -> None:
