@@ -28,6 +28,7 @@ SETTING_FLAGS = {
     "seed": int,
     "max_tokens": int,
     "model_path": Path,
+    "template": str,
 }
 INTERRUPTED = 130
 MOST = 1_000_000
@@ -183,6 +184,7 @@ def _question_commands(add: Add, inside: argparse.ArgumentParser) -> None:
     ask.add_argument("question", metavar="QUESTION")
     ask.add_argument("--conversation", metavar="ID", help="go on with a conversation")
     ask.add_argument("--model", dest="model_path", metavar="PATH", help="a GGUF file")
+    ask.add_argument("--template", metavar="NAME", help="the prompt format, such as chatml; default: the model's own")
     ask.add_argument("--temperature", type=float)
     ask.add_argument("--seed", type=int)
     ask.add_argument("--max-tokens", type=int, metavar="N")

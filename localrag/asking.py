@@ -12,6 +12,7 @@ from typing import Any
 
 from localrag.chat.answering import Answering
 from localrag.chat.follow_up import standalone
+from localrag.chat.formatting import Formatting
 from localrag.chat.jobs import AnswerJob
 from localrag.chat.queue import AnswerQueue, Work
 from localrag.chat.rewriting import Rewriting
@@ -22,10 +23,10 @@ from localrag.documents.ledger import now
 from localrag.documents.sources import printable
 from localrag.errors import PromptError, StoreError
 from localrag.library import Library
+from localrag.llms.formats import FormatChoice
 from localrag.llms.worker import ModelWorker
-from localrag.prompts.hub import prompt
 from localrag.retrieval.search import MOST_CHARS
-from localrag.settings import RetrievalSettings, Settings
+from localrag.settings import AnswerSettings, RetrievalSettings, Settings
 from localrag.types import Conversation, DocumentRecord, Evidence, SearchFilter, SearchResult, Timings, Turn
 
 MAX_NAME_CHARS = 100
@@ -53,8 +54,16 @@ class Request:
 class Asking:
     """Every method may be called from any thread."""
 
-    def __init__(self, library: Library, store: ConversationStore, worker: ModelWorker, queue: AnswerQueue) -> None:
+    def __init__(
+        self,
+        library: Library,
+        store: ConversationStore,
+        worker: ModelWorker,
+        queue: AnswerQueue,
+        formatting: Formatting,
+    ) -> None:
         self._library, self._store, self._worker, self._queue = library, store, worker, queue
+        self._formatting = formatting
 
     def ask(self, conversation_id: str, request: Request) -> AnswerJob:
         """Find the evidence now, on this thread, and queue the answer; returns as soon as the evidence is there.
@@ -132,9 +141,9 @@ class Asking:
     def _answering(
         self, settings: Settings, turns: Sequence[Turn], collection: str, picked: PickedDocument | None
     ) -> Answering:
-        hub = None if settings.answer.prompt == "chat" else prompt(settings.answer.prompt, settings.data_dir / "prompts")
+        choice, hub = self._formatting.chosen(settings.answer)
         embeddings = self._library.embeddings() if collection else None
-        return Answering(self._store, settings.answer, tuple(turns), embeddings, hub, picked)
+        return Answering(self._store, settings.answer, tuple(turns), embeddings, hub, picked, choice)
 
     def summarise(
         self, conversation_id: str, document: str, overrides: Mapping[str, Any] | None = None, after: str | None = None
@@ -151,7 +160,8 @@ class Asking:
         whole = whole_document(record, self._library.ledger.text(record.id))
         marks, embeddings = self._library.ledger.marks(record.id), self._library.embeddings()
         turns = before(conversation, after)
-        summarising = Summarising(self._store, settings.answer, embeddings, whole, marks, turns)
+        choice = self.format_choice(settings.answer)
+        summarising = Summarising(self._store, settings.answer, embeddings, whole, marks, turns, choice)
         turn = Turn(
             uuid.uuid4().hex,
             f"Summarise {shorten(whole.name, MAX_NAME_CHARS, placeholder=' …')}",
@@ -183,6 +193,10 @@ class Asking:
         """Search with the budget counted in the model's tokens where one is loaded; errors as `Library.search`."""
         count = self.token_counter()
         return self._library.search(collection, question, retrieval=retrieval, filters=filters, count_tokens=count)
+
+    def format_choice(self, settings: AnswerSettings) -> FormatChoice | None:
+        """The prompt format the settings name; None is the model's own. PromptError when there is none of that name."""
+        return self._formatting.chosen(settings)[0]
 
     def token_counter(self) -> Callable[[str], int] | None:
         """Counts tokens as the loaded model does; None before one is loaded."""

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from localrag.chat.comparison import Comparison, ComparisonJob, Side
+from localrag.chat.formatting import Formatting
 from localrag.documents.ledger import now
 from localrag.errors import BusyError, LocalRagError, PromptError, StoreError
 from localrag.evaluation.evaluate import CountTokens
@@ -32,8 +33,8 @@ _COMPARISON = TypeAdapter(Comparison)
 class Comparisons:
     """Every method may be called from any thread."""
 
-    def __init__(self, library: Library, worker: ModelWorker) -> None:
-        self._library, self._worker = library, worker
+    def __init__(self, library: Library, worker: ModelWorker, formatting: Formatting) -> None:
+        self._library, self._worker, self._formatting = library, worker, formatting
         self._lock = threading.Lock()
         self._job: ComparisonJob | None = None
 
@@ -66,7 +67,7 @@ class Comparisons:
             found = self._library.search(collection, question, retrieval=settings.retrieval, count_tokens=count_tokens)
             evidence = found.evidence
         embeddings = self._library.embeddings() if collection else None
-        job = ComparisonJob(question, evidence, sides, embeddings)
+        job = ComparisonJob(question, evidence, sides, embeddings, self._formatting.chosen)
         with self._lock:
             if self._job is not None and not self._job.finished:
                 raise BusyError("A comparison is running. Wait for its end, or cancel it first.")

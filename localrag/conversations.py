@@ -163,7 +163,9 @@ class Conversations:
         """
         conversation, turn, after = self._at(conversation_id, turn_id)
         settings = self._library.settings.with_values(_known(turn.settings), "this answer")
-        replaying = Replaying(turn, before(conversation, after), settings.answer, self._search_again(turn, settings))
+        choice = self._asking.format_choice(settings.answer)
+        found_now = self._search_again(turn, settings)
+        replaying = Replaying(turn, before(conversation, after), settings.answer, found_now, choice)
         job = ReplayJob(turn_id)
 
         def work(model: LoadedModel | None) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 from localrag.asking import Asking, Request
 from localrag.attachments import Attachments
 from localrag.chat.answering import warm_up
+from localrag.chat.formatting import Formatting
 from localrag.chat.jobs import AnswerJob, AnswerView
 from localrag.chat.queue import AnswerQueue
 from localrag.chat.store import ConversationStore
 from localrag.comparing import Comparisons
 from localrag.conversations import Conversations
-from localrag.errors import BusyError, LocalRagError, ModelFileError
+from localrag.errors import BusyError, LocalRagError, ModelFileError, PromptError
 from localrag.evaluating import Evaluations
 from localrag.intake import Intake
 from localrag.library import Library
@@ -50,10 +51,11 @@ class Engine:
         self.store = ConversationStore(settings.data_dir / "conversations.sqlite")
         kept = (settings.model.kept_memory_mb * 1_000_000, settings.model.kept_disk_mb * 1_000_000)
         self._worker = ModelWorker(Trials(settings.data_dir), KeptStates(settings.data_dir / "states", *kept))
-        self.comparisons = Comparisons(self.library, self._worker)
+        self.formatting = Formatting(settings.data_dir, self._worker, self.store)
+        self.comparisons = Comparisons(self.library, self._worker, self.formatting)
         self._lock = threading.RLock()
         self._queue = AnswerQueue(self._worker, self.store)
-        self._asking = Asking(self.library, self.store, self._worker, self._queue)
+        self._asking = Asking(self.library, self.store, self._worker, self._queue, self.formatting)
         self.conversations = Conversations(self.library, self.store, self._worker, self._queue, self._asking)
         self.attachments = Attachments(self.library, self.store, self._queue, self._asking, self.intake)
         self._closed = False
@@ -110,9 +112,12 @@ class Engine:
         Settings of the answer take effect at once. Settings of the model are checked first; if the load then fails,
         the model before is used again and these settings are not kept.
         Raises:
-            SettingsError, ModelFileError, ModelLoadError: nothing was changed.
+            SettingsError, PromptError, ModelFileError, ModelLoadError: nothing was changed.
         """
         changed = self.settings.with_values(values, "the Model page")
+        before = self.settings.answer
+        if (changed.answer.template, changed.answer.prompt) != (before.template, before.prompt):
+            self.formatting.chosen(changed.answer)
         load_values = {name: value for name, value in values.items() if FIELD_GROUP[name] == "model"}
         other_values = {name: value for name, value in values.items() if name not in load_values}
         reload = bool(load_values) and (changed.model != self.settings.model or self.model_state.status != "ready")
@@ -124,7 +129,13 @@ class Engine:
             self.library.settings = self.settings
         if reload:
             self._load(self.model_settings(changed), wait, load_values)
+        elif changed.answer.template != before.template:
+            self._worker.submit(self._warm)
         return reload
+
+    def _warm(self, model: LoadedModel | None) -> None:
+        with suppress(PromptError):  # a format that is not there says so when a question is asked
+            warm_up(model, self.formatting.chosen(self.settings.answer)[0])
 
     def _load(self, model: ModelSettings, wait: bool, keep: dict[str, Any] | None = None) -> None:
         finished = threading.Event()
@@ -143,7 +154,7 @@ class Engine:
 
         def warm(loaded: LoadedModel | None) -> None:
             try:
-                warm_up(loaded)
+                self._warm(loaded)
             finally:
                 finished.set()
 

@@ -15,8 +15,8 @@ FILE = "presets.json"
 LONGEST_NAME = 60
 MOST_PRESETS = 200
 MOST_BYTES = 1_000_000
-_ELSEWHERE = frozenset({"llm", "model_path", "chat_server", "chat_model", "gpt4all_device"}) | SECRETS
-"""Which model is used is no part of a preset: it would be another machine's path or address."""
+_ELSEWHERE = frozenset({"llm", "model_path", "chat_server", "chat_model", "gpt4all_device", "template", "prompt"}) | SECRETS
+"""What is a path, an address or a name on this machine alone is no part of a preset."""
 _MODEL_FIELDS = (name for group in (ModelSettings, AnswerSettings) for name in group.model_fields)
 PRESET_FIELDS = (*(name for name in _MODEL_FIELDS if name not in _ELSEWHERE), "evidence_tokens")
 

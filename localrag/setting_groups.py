@@ -95,8 +95,17 @@ class AnswerSettings(Group):
         -1, ge=-1, le=2**31 - 1, description="The same seed repeats the same answer; -1 takes a new one each time"
     )
     stop: tuple[str, ...] = Field((), description="Texts that end the answer, beside those of the prompt format")
-    prompt: Literal["chat", "rlm/rag-prompt", "rlm/rag-prompt-llama"] = Field(
-        "chat", description="How the question is put: the model's own chat template, or a LangChain Hub prompt"
+    template: str = Field(
+        "model",
+        min_length=1,
+        max_length=60,
+        description="The prompt format: `model` is the file's own chat template; plain, a known family, or a template of yours",
+    )
+    prompt: str = Field(
+        "chat",
+        min_length=1,
+        max_length=120,
+        description="How the question is put: `chat` as a conversation, or a LangChain Hub prompt of the library",
     )
 
 

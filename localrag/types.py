@@ -191,6 +191,8 @@ class Turn:
     `searched` is what was searched for, in `collection` within `filters`; `document` is the id of a document that was picked.
     `settings` are those of the answer and the search it was made with, by flat name. `continued` counts how often a cut answer
     was gone on with.
+    `thinking` is what a reasoning model wrote before its answer, in `thinking_s` seconds; no part of the answer, nor of later
+    prompts: `answer_tokens` are the answer's alone.
     """
 
     id: str
@@ -216,6 +218,8 @@ class Turn:
     settings: Mapping[str, Any] = field(default_factory=dict)
     continued: int = 0
     rating: Rating = ""
+    thinking: str = ""
+    thinking_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,9 +13,11 @@ from localrag.chat.attribution import attribute
 from localrag.chat.jobs import AnswerJob, State
 from localrag.chat.store import ConversationStore
 from localrag.chat.whole import PickedDocument, fitting
+from localrag.chat.writing import Writing
 from localrag.embeddings.base import EmbeddingModel
-from localrag.errors import GenerationError, LocalRagError
+from localrag.errors import GenerationError, LocalRagError, PromptError
 from localrag.llms.base import GenerationStats, LoadedModel
+from localrag.llms.formats import FormatChoice, with_format
 from localrag.prompts.hub import HubPrompt
 from localrag.prompts.plan import opening, plan_prompt
 from localrag.settings import AnswerSettings
@@ -25,14 +28,15 @@ logger = logging.getLogger(__name__)
 SAVE_EVERY_S = 1.0
 
 
-def warm_up(model: LoadedModel | None) -> None:
+def warm_up(model: LoadedModel | None, choice: FormatChoice | None = None) -> None:
     """Evaluate what every prompt begins with, so that the first question need not. Runs on the model's thread."""
     if model is None:
         return
     model.reset_cancel()
     one_token = AnswerSettings(max_tokens=1, temperature=0.0)
-    for _ in model.generate(opening(model), one_token, (), GenerationStats()):
-        pass
+    with suppress(PromptError):  # a format that fails says so when a question is asked
+        for _ in model.generate(opening(with_format(model, choice)), one_token, (), GenerationStats()):
+            pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class Answering:
     embeddings: EmbeddingModel | None
     hub_prompt: HubPrompt | None
     picked: PickedDocument | None = None
+    choice: FormatChoice | None = None
+    """The prompt format, where it is not the model's own."""
 
     def run(self, job: AnswerJob, model: LoadedModel | None) -> bool:
         """Answer, whatever happens, in one go."""
@@ -60,10 +66,8 @@ class Answering:
         return fitting((self.picked.whole,), model.n_ctx, partial(self._plan, model, question)) is not None
 
     def _plan(self, model: LoadedModel, question: str, evidence: Sequence[Evidence]) -> PromptPlan:
-        with_documents = self.embeddings is not None
-        return plan_prompt(
-            model, model.model_id, question, evidence, self.turns, self.settings, with_documents, self.hub_prompt
-        )
+        form, with_documents = with_format(model, self.choice), self.embeddings is not None
+        return plan_prompt(form, model.model_id, question, evidence, self.turns, self.settings, with_documents, self.hub_prompt)
 
     def answer(self, job: AnswerJob, model: LoadedModel) -> bool:
         """Plan, generate, attribute; False, for nothing is left to do then."""
@@ -115,8 +119,9 @@ def write_answer(
 
     An answer that was cut goes on from the tokens it has `begun` with; `plan.reserved` has room for those too.
     """
-    stats, first_token_s = _stream(job, store, model, plan, settings, begun)
-    before = job.turn.timings
+    stats, before = GenerationStats(), job.turn.timings
+    writing = Writing(model, plan, settings, stats, job.conversation_id, begun)
+    first_token_s = _stream(job, store, writing)
     timings = Timings(
         search_s=before.search_s,
         first_token_s=before.first_token_s or first_token_s,
@@ -128,8 +133,14 @@ def write_answer(
         generation_rate=_rate(before, stats),
         finish=stats.finish,
     )
-    tokens = () if stats.hit_stop_text else job.turn.answer_tokens  # the stop text is no part of the conversation
-    job.update(answer=job.turn.answer.strip(), answer_tokens=tokens, timings=timings)
+    tokens = tuple(writing.tokens)
+    if stats.hit_stop_text:
+        tokens = ()  # the stop text is no part of the conversation
+    elif writing.thinking:
+        tokens = tuple(model.tokenize(writing.answer))  # later prompts hold the answer without the thinking before it
+    job.update(answer=writing.answer, answer_tokens=tokens, timings=timings, thinking=writing.thinking)
+    if writing.note:
+        job.update(note=writing.note)
     if embeddings is not None:
         job.update(sentences=attribute(job.turn.answer, job.turn.evidence, embeddings))
 
@@ -141,27 +152,16 @@ def _rate(before: Timings, stats: GenerationStats) -> float:
     return sum(t for t, _ in measured) / sum(t / rate for t, rate in measured) if measured else 0.0
 
 
-def _stream(
-    job: AnswerJob,
-    store: ConversationStore,
-    model: LoadedModel,
-    plan: PromptPlan,
-    settings: AnswerSettings,
-    begun: Sequence[int],
-) -> tuple[GenerationStats, float]:
-    stats = GenerationStats()
-    settings = settings.model_copy(update={"max_tokens": plan.reserved - len(begun)})
-    text, tokens = "", list(begun)
+def _stream(job: AnswerJob, store: ConversationStore, writing: Writing) -> float:
+    """Show the answer as it grows, and keep it every now and then; returns when the first word came."""
     first_token_s, saved = 0.0, time.perf_counter()
-    prompt = replace(plan.prompt, conversation=job.conversation_id, begun=tuple(begun))
-    for piece in model.generate(prompt, settings, plan.stop, stats):
-        if piece.token is not None:
-            tokens.append(piece.token)
-        text += piece.text
-        if not first_token_s and text.strip():
+    for _ in writing.pieces():
+        if not first_token_s and (writing.thinking or writing.answer.strip()):
             first_token_s = job.elapsed()
-        job.update("answering", answer=text, answer_tokens=tuple(tokens))
+        tokens = () if writing.thinking else tuple(writing.tokens)
+        thought = {"thinking": writing.thinking, "thinking_s": writing.thinking_s} if writing.thinking else {}
+        job.update("answering", answer=writing.answer, answer_tokens=tokens, **thought)
         if time.perf_counter() - saved > SAVE_EVERY_S:
             saved = time.perf_counter()
             store.save_turn(job.conversation_id, job.turn)
-    return stats, first_token_s
+    return first_token_s

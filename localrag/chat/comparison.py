@@ -9,18 +9,22 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from localrag.chat.attribution import attribute
+from localrag.chat.writing import Writing
 from localrag.embeddings.base import EmbeddingModel
 from localrag.errors import LocalRagError
 from localrag.llms.base import GenerationStats, LoadedModel
+from localrag.llms.formats import FormatChoice, with_format
 from localrag.models.gguf_file import read_gguf
 from localrag.models.memory import estimate_memory
-from localrag.prompts.hub import prompt
+from localrag.prompts.hub import HubPrompt
 from localrag.prompts.plan import plan_prompt
 from localrag.settings import AnswerSettings, Settings
 from localrag.types import AnswerSentence, Evidence, Timings
 
 Use = Callable[[Settings], LoadedModel]
 """Has the model of some settings in memory and returns it; raises a LocalRagError when that cannot be."""
+Chosen = Callable[[AnswerSettings], tuple[FormatChoice | None, HubPrompt | None]]
+"""The prompt format and the hub prompt that settings name; None is the model's own, and a conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +65,16 @@ class ComparisonJob:
     """A comparison in the making. `run` does the work on the model's thread; every other method from any."""
 
     def __init__(
-        self, question: str, evidence: Sequence[Evidence], sides: Sequence[Side], embeddings: EmbeddingModel | None
+        self,
+        question: str,
+        evidence: Sequence[Evidence],
+        sides: Sequence[Side],
+        embeddings: EmbeddingModel | None,
+        chosen: Chosen,
     ) -> None:
+        """`embeddings` is None without documents."""
         self.question, self.evidence, self.sides = question, tuple(evidence), tuple(sides)
-        self._embeddings = embeddings
+        self._embeddings, self._chosen = embeddings, chosen
         self.answers: tuple[SideAnswer, ...] = ()
         self.state: Literal["waiting", "loading", "answering", "done"] = "waiting"
         self.text = ""
@@ -120,19 +130,21 @@ class ComparisonJob:
         return SideAnswer(model.name, side.changed, text, tuple(sentences), timings, memory, loaded - started)
 
     def _stream(self, model: LoadedModel, settings: Settings) -> tuple[GenerationStats, float]:
-        answer = settings.answer
-        hub = None if answer.prompt == "chat" else prompt(answer.prompt, settings.data_dir / "prompts")
-        with_documents = self._embeddings is not None
-        plan = plan_prompt(model, model.model_id, self.question, self.evidence, (), answer, with_documents, hub)
+        answer, with_documents = settings.answer, self._embeddings is not None
+        choice, hub = self._chosen(answer)
+        form = with_format(model, choice)
+        plan = plan_prompt(form, model.model_id, self.question, self.evidence, (), answer, with_documents, hub)
         model.reset_cancel()
         if self.cancelled.is_set():
             model.cancel()
         _empty_cache(model, answer)
         stats, first_s, started = GenerationStats(), 0.0, time.perf_counter()
-        for piece in model.generate(plan.prompt, answer.model_copy(update={"max_tokens": plan.reserved}), plan.stop, stats):
-            self.text += piece.text
-            if not first_s and self.text.strip():
+        writing = Writing(model, plan, answer, stats)
+        for _ in writing.pieces():
+            self.text = writing.answer
+            if not first_s and (writing.thinking or self.text.strip()):
                 first_s = time.perf_counter() - started
+        self.text = writing.answer
         return stats, first_s
 
 

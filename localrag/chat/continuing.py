@@ -15,8 +15,8 @@ from localrag.types import PromptPlan, Turn
 
 
 def was_cut(turn: Turn) -> bool:
-    """Whether there may be more to come of an answer that has begun."""
-    return bool(turn.plan and turn.answer_tokens) and turn.timings.finish != "stop"
+    """Whether there may be more to come of an answer that has begun, and how it began is known token for token."""
+    return bool(turn.plan and turn.answer_tokens and not turn.thinking) and turn.timings.finish != "stop"
 
 
 def plan_to_go_on(turn: Turn, model: LoadedModel, settings: AnswerSettings) -> PromptPlan:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from localrag.chat.continuing import was_cut
+from localrag.chat.writing import Writing
 from localrag.errors import GenerationError, LocalRagError
 from localrag.llms.base import GenerationStats, LoadedModel
+from localrag.llms.formats import FormatChoice, with_format
 from localrag.prompts.plan import plan_prompt
 from localrag.settings import AnswerSettings
 from localrag.types import Evidence, PromptPlan, Turn
@@ -92,6 +94,7 @@ class Replaying:
     turns: Sequence[Turn]
     settings: AnswerSettings
     found_now: Sequence[str] = field(default=())
+    choice: FormatChoice | None = None
 
     def run(self, job: ReplayJob, model: LoadedModel | None) -> Replay:
         """Do it, on the model's thread; GenerationError when there is no model, or it was given up."""
@@ -131,21 +134,22 @@ class Replaying:
         if turn.mode == "summary" or turn.settings.get("prompt", "chat") != "chat":
             differences.append("Its prompt was made for that model alone, so it is not answered anew.")
             return None
-        return plan_prompt(model, model.model_id, turn.question, turn.evidence, self.turns, self.settings, turn.mode != "chat")
+        form = with_format(model, self.choice)
+        return plan_prompt(form, model.model_id, turn.question, turn.evidence, self.turns, self.settings, turn.mode != "chat")
 
     def _answer(self, job: ReplayJob, model: LoadedModel, plan: PromptPlan) -> str:
         turn = self.turn
         longest = len(turn.answer_tokens) if was_cut(turn) and turn.model_id == model.model_id else plan.reserved
         settings = self.settings.model_copy(update={"temperature": 0.0, "max_tokens": longest})
         model.reset_cancel()
-        stats, text = GenerationStats(), ""
-        for piece in model.generate(plan.prompt, settings, plan.stop, stats):
-            text += piece.text
+        stats = GenerationStats()
+        writing = Writing(model, replace(plan, reserved=longest), settings, stats)
+        for _ in writing.pieces():
             if job.stopping.is_set():
                 break
         if job.stopping.is_set() or stats.finish == "cancelled":
             raise GenerationError("The replay was given up before its end.")
-        return text.strip()
+        return writing.answer
 
 
 def search_differences(then: Sequence[Evidence], now: Sequence[Evidence], why_gone: Callable[[Evidence], str]) -> list[str]:

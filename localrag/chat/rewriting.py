@@ -11,6 +11,7 @@ from localrag.chat.answering import Answering, guarded
 from localrag.chat.jobs import AnswerJob
 from localrag.chat.store import ConversationStore
 from localrag.llms.base import GenerationStats, LoadedModel
+from localrag.llms.formats import with_format
 from localrag.prompts.plan import plan_prompt
 from localrag.settings import AnswerSettings
 from localrag.types import Timings, Turn
@@ -57,7 +58,8 @@ class Rewriting:
     def _rewritten(self, question: str, model: LoadedModel, stats: GenerationStats) -> str:
         """What the model makes of the question, after the turns as they are in the cache; else what the rule makes."""
         settings = AnswerSettings(temperature=0.0, max_tokens=MOST_TOKENS, repeat_penalty=1.0)
-        plan = plan_prompt(model, model.model_id, INSTRUCTION + question, (), self.turns, settings)
+        form = with_format(model, self.answering.choice)
+        plan = plan_prompt(form, model.model_id, INSTRUCTION + question, (), self.turns, settings)
         settings = settings.model_copy(update={"max_tokens": plan.reserved})
         text = "".join(piece.text for piece in model.generate(plan.prompt, settings, (*plan.stop, "\n"), stats))
         return usable(text, question, self.by_rule)

@@ -15,10 +15,12 @@ from localrag.chat.jobs import AnswerJob, Progress
 from localrag.chat.parts import CutStoppedError, cut_parts
 from localrag.chat.store import ConversationStore, PartSummary, SummaryKey
 from localrag.chat.whole import fitting
+from localrag.chat.writing import Writing
 from localrag.documents.sentences import split_sentences
 from localrag.embeddings.base import EmbeddingModel
 from localrag.errors import GenerationError, PromptError
 from localrag.llms.base import GenerationStats, LoadedModel
+from localrag.llms.formats import FormatChoice, with_format
 from localrag.prompts.plan import LEAD, SYSTEM, passage_text, plan_prompt
 from localrag.settings import AnswerSettings
 from localrag.types import Dropped, Evidence, Mark, PromptPlan, Timings, Turn
@@ -59,9 +61,10 @@ class Summarising:
         document: Evidence,
         marks: Sequence[Mark],
         turns: Sequence[Turn],
+        choice: FormatChoice | None = None,
     ) -> None:
         """`document` is the whole document as one span, `turns` are the conversation so far: the summary leaves them out."""
-        self._store, self._settings, self._embeddings = store, settings, embeddings
+        self._store, self._settings, self._embeddings, self._choice = store, settings, embeddings, choice
         self._document, self._marks = document, marks
         self._left_out = tuple(Dropped("history", turn.question, ALONE) for turn in turns if turn.answer)
         self._ground: _Ground | None = None
@@ -96,7 +99,7 @@ class Summarising:
 
     def _plan(self, model: LoadedModel, evidence: Sequence[Evidence], settings: AnswerSettings) -> PromptPlan:
         """The prompt; earlier turns and the prompts for questions have no place in it."""
-        return plan_prompt(model, model.model_id, INSTRUCTION, evidence, (), settings)
+        return plan_prompt(with_format(model, self._choice), model.model_id, INSTRUCTION, evidence, (), settings)
 
     def _part_settings(self, n_ctx: int) -> AnswerSettings:
         """Always the likeliest words: the same part then has the same summary."""
@@ -114,6 +117,7 @@ class Summarising:
         job.update("reading", model=model.name, model_id=model.model_id, evidence=(), plan=None, answer="", answer_tokens=())
         document, settings = self._document, self._part_settings(model.n_ctx)
         recipe = f"{SYSTEM}|{INSTRUCTION}|{model.n_ctx}|{settings.max_tokens}|{settings.repeat_penalty}"
+        recipe += f"|{self._choice.template}" if self._choice is not None else ""
         hashes = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in (document.text, recipe)]
         key = SummaryKey(hashes[0], model.model_id, hashes[1])
 
@@ -172,13 +176,17 @@ class Summarising:
         settings = self._part_settings(model.n_ctx)
         plan = self._plan(model, group, settings)
         stats = GenerationStats()
-        settings = settings.model_copy(update={"max_tokens": plan.reserved})
-        text = "".join(piece.text for piece in model.generate(plan.prompt, settings, plan.stop, stats)).strip()
+        writing = Writing(model, plan, settings, stats)
+        for _ in writing.pieces():
+            pass
+        text = writing.answer
         if stats.finish == "cancelled":
             job.update(timings=Timings(finish="cancelled", total_s=job.elapsed()))
             return False
         if not text:
             where = f"{self._document.name}, characters {group[0].start:,} to {group[-1].end:,}"
+            if writing.note:
+                raise GenerationError(f"Nothing was written about a part of {where}: {writing.note}")
             raise GenerationError(f"The model wrote nothing about a part of {where}. Choose another model on the Model page.")
         complete = stats.finish != "length"
         text = text if complete else _whole_sentences(text)
@@ -211,8 +219,9 @@ class Summarising:
         if self._ground is not None and self._ground.parts:
             parts, size = len(self._ground.parts), len(self._document.text)
             job.advance(Progress(parts, parts, size, size, True, self._ground.reused))
+        kept = job.turn.note
         write_answer(job, self._store, model, plan, self._settings, self._embeddings)
-        if job.turn.timings.finish != "cancelled":
+        if job.turn.timings.finish != "cancelled" and job.turn.note == kept:
             job.update(note="")
         return False
 

@@ -14,6 +14,7 @@ from localrag.evaluation.gold import TextOf
 from localrag.evaluation.made_questions import choose_sentences
 from localrag.evaluation.question_sets import Expected, Question, QuestionSet
 from localrag.llms.base import LoadedModel
+from localrag.llms.thinking import split_thinking
 from localrag.types import DocumentRecord
 
 PROMPT = (
@@ -49,7 +50,7 @@ class Writing:
 
 def asking(model: LoadedModel) -> Ask:
     """A loaded model as something to ask, greedy; only on the model's thread."""
-    return lambda prompt: model.llm.invoke(prompt, max_tokens=ANSWER_TOKENS, temperature=0.0).text
+    return lambda prompt: split_thinking(model.llm.invoke(prompt, max_tokens=ANSWER_TOKENS, temperature=0.0).text)[1]
 
 
 def write_questions(

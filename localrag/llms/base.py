@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from langchain_core.language_models import BaseChatModel
 
+from localrag.llms.chat_format import ChatFormat
 from localrag.settings import AnswerSettings
 from localrag.types import FinishReason, Prompt
 
@@ -106,3 +107,35 @@ class LoadedModel(PromptFormat, Protocol):
     def close(self) -> None:
         """Free the memory."""
         ...
+
+
+class Vocabulary(Protocol):
+    """The tokens of a model; special ids are -1 where there is none."""
+
+    bos: int
+    eos: int
+    add_bos: bool
+
+    def tokenize(self, text: str, *, special: bool = False) -> list[int]:
+        """Token ids; control tokens only for `special` text."""
+        ...
+
+    def token_text(self, token: int) -> str:
+        """How the vocabulary spells a token, control tokens included; "" for -1."""
+        ...
+
+    def is_end(self, token: int) -> bool:
+        """Whether the model ends its answer with this token."""
+        ...
+
+    def is_control(self, token: int) -> bool:
+        """Whether it is a sign to the model, and no text."""
+        ...
+
+
+@runtime_checkable
+class TemplatedModel(LoadedModel, Protocol):
+    """A model that takes tokens, so that any template can be put around the messages. A server that has its own is none."""
+
+    format: ChatFormat
+    vocabulary: Vocabulary

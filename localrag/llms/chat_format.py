@@ -1,4 +1,4 @@
-"""A model's chat template, rendered so that template text and message text stay apart.
+"""A chat template, rendered so that template text and message text stay apart.
 
 Template text may hold control tokens; message text must never become one (a document that contains "<|im_end|>" would
 otherwise end its own message). So every message is rendered as a marker, and the parts between markers are the template.
@@ -7,17 +7,14 @@ otherwise end its own message). So every message is rendered as a marker, and th
 from __future__ import annotations
 
 import datetime
-import json
 import re
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
-import jinja2
-import jinja2.ext
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
 from localrag.errors import PromptError
+from localrag.llms.template_process import template_process
+from localrag.llms.thinking import mentions_thinking
 
 Role = str
 PLAIN = """{% for m in messages %}{% if m.role == 'system' %}{{ m.content }}
@@ -28,135 +25,127 @@ PLAIN = """{% for m in messages %}{% if m.role == 'system' %}{{ m.content }}
 {% endif %}{% endfor %}{% if add_generation_prompt %}Answer:{% endif %}"""
 """Used when a model file brings no template: a base model continues this pattern."""
 
-MAX_RENDERED_CHARS = 1_000_000
-MAX_RENDER_S = 5.0
-MAX_LOOP_STEPS = 1_000_000
-_FAILURES = (
-    jinja2.TemplateError,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
-"""What a template written by strangers may raise while it renders."""
-_MARKER = re.compile("\ue000(\\d+)\ue001")  # private use area: no template writes it, no filter changes it
+MODEL = "model"
+"""The name of the format that is the model file's own template."""
+CONVERSATION: tuple[Role, ...] = ("system", "user", "assistant", "user")
+"""The shortest conversation that shows what a template does with every role."""
+MOST_KEPT = 64
+MARK = re.compile(r"<[|｜][^<>\s]{1,60}[|｜]>|</?(?:s|bos|eos|start_of_turn|end_of_turn)>|\[/?INST\]|<</?SYS>>")
+"""Texts that templates set apart from what people write."""
+_MESSAGE = re.compile("\ue000(\\d+)\ue001")  # private use area: no template writes it, no filter changes it
+_Parts = list[str | int]
+
+
+class _HopelessError(PromptError):
+    """A template that fails whatever the messages are."""
 
 
 class ChatFormat:
-    """One chat template, ready to render."""
+    """One chat template. It is rendered, and judged, when it is first asked for parts; from any thread."""
 
-    def __init__(self, template: str | None, bos: str, eos: str) -> None:
-        """Raises PromptError when the template is no valid Jinja."""
+    def __init__(self, template: str | None, bos: str, eos: str, name: str = MODEL) -> None:
+        """`bos` and `eos` are how the vocabulary spells these tokens; without a template it is the plain pattern."""
+        self.name = name
         self.has_template = bool(template)
-        self.stop = () if template else ("\nQuestion:",)
+        self.template = template or PLAIN
         self._bos, self._eos = bos, eos
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=[jinja2.ext.loopcontrols, _GenerationTag]
-        )
-        environment.filters["tojson"] = _to_json
-        try:
-            self._template = environment.from_string(template or PLAIN)
-        except (jinja2.TemplateError, RecursionError) as exc:
-            raise PromptError(
-                f"The model's chat template is not valid: {exc}. Choose another model on the Model page."
-            ) from exc
+        self._kept: dict[object, _Parts] = {}
 
-    def parts(self, roles: Sequence[Role], add_generation_prompt: bool = True) -> list[str | int]:
+    def parts(self, roles: Sequence[Role], add_generation_prompt: bool = True) -> _Parts:
         """Render messages of these roles: template texts (str) with the index of each message (int) in its place.
 
         A template that refuses a system message gets it as part of the first user message: then both indices follow
         each other with a blank line between.
         Raises:
-            PromptError: the template fails or does not show every message once.
+            PromptError: it is no template, it fails, takes too long or too much memory, or does not show every message once.
         """
+        key = (tuple(roles), add_generation_prompt, datetime.date.today())  # a template may write the date
+        parts = self._kept.get(key)
+        if parts is None:
+            parts = self._made(roles, add_generation_prompt)
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            self._kept[key] = parts
+        return list(parts)
+
+    def _made(self, roles: Sequence[Role], add_generation_prompt: bool) -> _Parts:
+        messages = list(enumerate(roles))
+        failure = None
         try:
-            parts = self._split(self._render(list(enumerate(roles)), add_generation_prompt))
-        except PromptError:
-            parts = []
-        if _indices(parts) == list(range(len(roles))):
-            return parts
-        if roles and roles[0] == "system" and len(roles) > 1:
-            parts = self._split(self._render(list(enumerate(roles))[1:], add_generation_prompt))
+            parts = self._render(messages, add_generation_prompt)
+            if _indices(parts) == list(range(len(roles))):
+                return parts
+        except _HopelessError:
+            raise
+        except PromptError as exc:
+            failure = exc
+        if len(roles) > 1 and roles[0] == "system":
+            parts = self._render(messages[1:], add_generation_prompt)
             first = parts.index(1) if 1 in parts else 0
             parts = [*parts[:first], 0, "\n\n", *parts[first:]]
-        else:
-            parts = self._split(self._render(list(enumerate(roles)), add_generation_prompt))
+        elif failure is not None:
+            raise failure
         if _indices(parts) != list(range(len(roles))):
-            raise PromptError("The model's chat template leaves messages out. Choose another model on the Model page.")
+            raise PromptError(f"{self.title} leaves messages out. {self._advice}")
         return parts
 
-    def _render(self, messages: list[tuple[int, Role]], add_generation_prompt: bool) -> str:
-        pieces = self._template.generate(
-            messages=[{"role": role, "content": f"\ue000{index}\ue001"} for index, role in messages],
-            add_generation_prompt=add_generation_prompt,
-            bos_token=self._bos,
-            eos_token=self._eos,
-            raise_exception=_refuse,
-            strftime_now=lambda form: datetime.datetime.now().strftime(form),
-            tools=None,
-            range=_limited_range(),
-        )
-        try:
-            return _join(pieces)
-        except _FAILURES as exc:
-            reason = str(exc) or type(exc).__name__
-            raise PromptError(f"The model's chat template fails: {reason}. Choose another model on the Model page.") from exc
+    @property
+    def title(self) -> str:
+        """What it is called in a sentence."""
+        return "The model's chat template" if self.name == MODEL else f"The prompt format {self.name}"
 
-    @staticmethod
-    def _split(text: str) -> list[str | int]:
-        parts: list[str | int] = []
-        for position, piece in enumerate(_MARKER.split(text)):
+    @property
+    def _advice(self) -> str:
+        return "Choose another prompt format on the Model page."
+
+    @cached_property
+    def thinks(self) -> bool:
+        """Whether it knows of a model that writes its thinking before the answer."""
+        return mentions_thinking(self.template)
+
+    def takes_system(self) -> bool:
+        """Whether it has a place for a system message; else that stands in front of the first question.
+
+        Raises:
+            PromptError: as `parts`.
+        """
+        self.parts(CONVERSATION[:2])
+        try:
+            return _indices(self._render(list(enumerate(CONVERSATION[:2])), True)) == [0, 1]
+        except PromptError:
+            return False
+
+    def after_answer(self) -> str:
+        """What it writes after an answer, up to the next question.
+
+        Raises:
+            PromptError: as `parts`.
+        """
+        parts = self.parts(CONVERSATION)
+        return "".join(part for part in parts[parts.index(2) + 1 : parts.index(3)] if isinstance(part, str))
+
+    def _render(self, messages: list[tuple[int, Role]], add_generation_prompt: bool) -> _Parts:
+        request: dict[str, Any] = {
+            "template": self.template,
+            "messages": [{"role": role, "content": f"\ue000{index}\ue001"} for index, role in messages],
+            "add_generation_prompt": add_generation_prompt,
+            "bos": self._bos,
+            "eos": self._eos,
+        }
+        reply = template_process().render(request)
+        if "invalid" in reply:
+            raise _HopelessError(f"{self.title} is not valid: {reply['invalid'].rstrip('.')}. {self._advice}")
+        if "limit" in reply:
+            raise _HopelessError(f"{self.title} fails: {reply['limit']}. {self._advice}")
+        if "fails" in reply:
+            raise PromptError(f"{self.title} fails: {reply['fails'].rstrip('.')}. {self._advice}")
+        parts: _Parts = []
+        for position, piece in enumerate(_MESSAGE.split(reply["text"])):
             if position % 2:
                 parts.append(int(piece))
             elif piece:
                 parts.append(piece)
         return parts
-
-
-class _GenerationTag(jinja2.ext.Extension):
-    """Hugging Face's {% generation %} marks training targets; for rendering it is nothing."""
-
-    tags = {"generation"}
-
-    def parse(self, parser: Any) -> Any:
-        parser.stream.skip(1)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-
-def _to_json(value: Any, **options: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=options.get("indent"))
-
-
-def _join(pieces: Iterator[str]) -> str:
-    """The rendered text; ValueError for a template that goes on and on."""
-    limit, text, size = time.monotonic() + MAX_RENDER_S, [], 0
-    for piece in pieces:
-        text.append(piece)
-        size += len(piece)
-        if size > MAX_RENDERED_CHARS or time.monotonic() > limit:
-            raise ValueError("it writes without end")
-    return "".join(text)
-
-
-def _limited_range() -> Callable[..., range]:
-    """Jinja's `range` with a budget for one rendering, so that nested loops end."""
-    steps = 0
-
-    def limited(*bounds: int) -> range:
-        nonlocal steps
-        steps += len(range(*bounds)) + 1
-        if steps > MAX_LOOP_STEPS:
-            raise ValueError("it loops without end")
-        return range(*bounds)
-
-    return limited
-
-
-def _refuse(message: str) -> None:
-    raise ValueError(message)
 
 
 def _indices(parts: Sequence[str | int]) -> list[int]:

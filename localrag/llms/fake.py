@@ -13,11 +13,34 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
-from localrag.llms.base import GenerationStats, Piece
+from localrag.llms.base import GenerationStats, Piece, Vocabulary
+from localrag.llms.chat_format import ChatFormat
 from localrag.settings import AnswerSettings, ModelSettings
 from localrag.types import Prompt
 
 _WORD_SECONDS = 0.02
+_TEMPLATE = (
+    "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+class FakeVocabulary:
+    """Tokens are code points, none of them with a meaning of its own."""
+
+    bos = eos = -1
+    add_bos = False
+
+    def tokenize(self, text: str, *, special: bool = False) -> list[int]:
+        return [ord(character) for character in text]
+
+    def token_text(self, token: int) -> str:
+        return chr(token) if token >= 0 else ""
+
+    def is_end(self, token: int) -> bool:
+        return False
+
+    def is_control(self, token: int) -> bool:
+        return False
 
 
 class FakeModel:
@@ -31,6 +54,8 @@ class FakeModel:
 
     def __init__(self, settings: ModelSettings) -> None:
         self.n_ctx = settings.n_ctx or 4096
+        self.format = ChatFormat(_TEMPLATE, "", "")
+        self.vocabulary: Vocabulary = FakeVocabulary()
         self._cancelled = threading.Event()
         self.llm: BaseChatModel = FakeChat()
 
@@ -41,7 +66,7 @@ class FakeModel:
         return [*parts, "<assistant>"]
 
     def tokenize(self, text: str, *, special: bool = False) -> list[int]:
-        return [ord(character) for character in text]
+        return self.vocabulary.tokenize(text)
 
     def bos_tokens(self, first: Sequence[int]) -> list[int]:
         return []

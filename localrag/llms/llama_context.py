@@ -57,6 +57,8 @@ class LlamaContext:
         self.n_ctx = int(self.lib.llama_n_ctx(self.pointer))
         self.n_batch = int(params.n_batch)
         self._memory = self.lib.llama_get_memory(self.pointer)
+        self.shown: frozenset[int] = frozenset()
+        """Control tokens whose text is wanted in the stream, which control tokens else do not have."""
         self._evaluated: list[int] = []
         self._states, self._identity, self._conversation = states, identity, ""
         self._lock = threading.Lock()
@@ -189,7 +191,7 @@ class LlamaContext:
                 stats.finish = "stop"
                 break
             stats.answer_tokens += 1
-            text = stops.feed(decoder.decode(self.model.piece(token)))
+            text = stops.feed(decoder.decode(self.model.piece(token, special=token in self.shown)))
             yield Piece(text, token)
             if stops.hit:
                 stats.finish, stats.hit_stop_text = "stop", True

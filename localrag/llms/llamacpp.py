@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
@@ -13,9 +14,11 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import PrivateAttr
 
-from localrag.errors import ModelFileError
-from localrag.llms.base import GenerationStats, LoadedModel, Piece
+from localrag.errors import ModelFileError, PromptError
+from localrag.llms.base import GenerationStats, LoadedModel, Piece, Vocabulary
 from localrag.llms.chat_format import ChatFormat
+from localrag.llms.format_check import thinking_tokens
+from localrag.llms.formats import stop_texts
 from localrag.llms.kept_states import KeptStates, identity_of
 from localrag.llms.llama_context import LlamaContext
 from localrag.models.gguf_file import GGUFFile, read_gguf
@@ -74,11 +77,15 @@ class LlamaCppModel:
             self.context = LlamaContext(self._model, settings, states, _identity(self.model_id, settings))
             texts = (self._model.token_text(self._model.bos), self._model.token_text(self._model.eos))
             self.format = ChatFormat(header.chat_template, *texts)
+            self.context.shown = thinking_tokens(self._model)
         except Exception:
             self.close()
             raise
+        self.vocabulary: Vocabulary = self._model
         self.n_ctx = self.context.n_ctx
-        self.stop: tuple[str, ...] = self.format.stop
+        self.stop: tuple[str, ...] = ()
+        with suppress(PromptError):  # a template that fails says so when it is needed; another format may be chosen
+            self.stop = stop_texts(self.format, self._model)
         self.llm: BaseChatModel = LlamaCppChat.over(self)
 
     @property

@@ -129,6 +129,10 @@ class Model:
         """Whether the model ends its answer with this token."""
         return bool(self.lib.llama_vocab_is_eog(self.vocab, token))
 
+    def is_control(self, token: int) -> bool:
+        """Whether it is a sign to the model, and no text."""
+        return bool(self.lib.llama_vocab_is_control(self.vocab, token))
+
     def close(self) -> None:
         """Free the weights; every context made from them must be closed first."""
         if self.pointer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from string import Formatter
 
 from localrag.errors import PromptError
 from localrag.llms.base import PromptFormat
@@ -27,6 +28,7 @@ KEEP_SHARE = 0.5
 """When the window is full, old turns go until this share is left for history: one larger step instead of one each turn."""
 
 
+_ROLES: dict[str, Role] = {"system": "system", "ai": "assistant"}
 NOT_GIVEN = "it fits the question less well than what the model reads, and is shown to you alone"
 FULL = "the window is full, and older turns go first"
 WITH_HEADINGS = frozenset({"whole", "part"})
@@ -211,24 +213,22 @@ def _hub_segments(
 ) -> list[Segment]:
     """A hub prompt: raw when it brings its own instruction markers, else as messages of the model's template."""
     raw = _is_raw(prompt)
-    roles: list[Role] = ["system" if role == "system" else "user" for role, _ in prompt.messages]
+    roles: list[Role] = [_ROLES.get(role, "user") for role, _ in prompt.messages]
     segments: list[Segment] = []
     for part in range(len(prompt.messages)) if raw else model.parts(roles):
         if isinstance(part, str):
             segments.append(Segment("template", part, tuple(model.tokenize(part, special=True))))
             continue
-        for piece in _fields(prompt.messages[part][1]):
-            if piece == "{question}":
-                message = [_text(model, "question", question)]
-            elif piece == "{context}":
+        for literal, variable, _, _ in Formatter().parse(prompt.messages[part][1]):
+            message = [Segment("system", literal, tuple(model.tokenize(literal, special=raw)))] if literal else []
+            if variable == "question":
+                message.append(_text(model, "question", question))
+            elif variable == "context":
                 gaps = ["\n\n"] * (len(evidence) - 1) + [""]
-                message = [
+                message += [
                     _text(model, "evidence", passage.text + gap, number)
                     for (number, passage), gap in zip(evidence, gaps, strict=False)
                 ]
-            else:
-                text = piece.replace("{{", "{").replace("}}", "}")
-                message = [Segment("system", text, tuple(model.tokenize(text, special=raw)))]
             segments += [replace(segment, role=roles[part]) for segment in message]
     bos = model.bos_tokens([token for segment in segments[:1] for token in segment.tokens])
     return [Segment("template", "", tuple(bos)), *segments] if bos else segments
@@ -236,16 +236,6 @@ def _hub_segments(
 
 def _is_raw(prompt: HubPrompt) -> bool:
     return any("[INST]" in template for _, template in prompt.messages)
-
-
-def _fields(template: str) -> list[str]:
-    pieces: list[str] = []
-    for at, piece in enumerate(template.split("{question}")):
-        pieces += ["{question}"] * (at > 0)
-        for inner, text in enumerate(piece.split("{context}")):
-            pieces += ["{context}"] * (inner > 0)
-            pieces += [text] * bool(text)
-    return pieces
 
 
 def _text(model: PromptFormat, kind: SegmentKind, text: str, ref: int | None = None) -> Segment:

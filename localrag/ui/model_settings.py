@@ -16,9 +16,7 @@ from localrag.ui.model_facts import device_report, model_facts
 from localrag.ui.model_form import answering_fields, change_text, changes, fits, loading_fields
 from localrag.ui.model_source import choose_file, choose_kind, current_file, server_fields
 from localrag.ui.preset_bar import preset_bar
-from localrag.ui.prompt_view import prompt_view
-
-PROMPTS = ("chat", "rlm/rag-prompt", "rlm/rag-prompt-llama")
+from localrag.ui.prompt_form import prompt_controls
 
 
 @st.fragment
@@ -50,8 +48,7 @@ def model_settings(engine: Engine) -> None:
             st.subheader("Answering", anchor=False, help="These take effect with the next answer.")
             values |= answering_fields(engine.settings)
             st.subheader("Prompt", anchor=False)
-            values["prompt"] = st.selectbox("prompt", PROMPTS, PROMPTS.index(engine.settings.answer.prompt), key="w_prompt")
-            prompt_view(engine, values["prompt"])
+            values |= prompt_controls(engine)
             preset_bar(engine, values)
             _apply(engine, values, fit)
 

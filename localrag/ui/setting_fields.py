@@ -27,6 +27,7 @@ LABELS = {
     "rope_freq_scale": "RoPE frequency scale",
     "kept_memory_mb": "memory for conversations (MB)",
     "stop": "stop texts",
+    "template": "prompt format",
 }
 # Lowest, highest and step of a slider, where the setting's own bounds are wider than anybody moves one.
 RANGES: dict[str, tuple[float, float, float]] = {

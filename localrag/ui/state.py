@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from localrag.prompts.hub import HubPrompt
 from localrag.removal import Removal
 
 _CONVERSATION, _COLLECTION, _NOTICE, _UPLOADS = "conversation_id", "collection", "notice", "uploads"
@@ -17,6 +18,8 @@ _SLIDERS, _SLIDER_ROUND = "slider_values", "slider_round"
 _PICKED, _SUMMARY, _LEAVE = "picked_documents", "summary_of", "leave_for_chat"
 _ADDRESS = "c"
 COLLECTION_BOX = "collection_box"
+FORMAT_BOX, PROMPT_BOX = "w_template", "w_prompt"
+_PULLED = "pulled_prompt"
 LAB_QUESTION = "w_lab_question"
 
 
@@ -237,3 +240,28 @@ def slider_key(name: str) -> str:
     """The key of a slider: another one after `start_sliders`, so that it takes its new value."""
     beginning = st.session_state.get(_SLIDER_ROUND, 0)
     return f"w_{name}_{beginning}" if beginning else f"w_{name}"
+
+
+def show_in_box(box: str, option: str) -> None:
+    """Let a box show an option from the next run on, which may be new."""
+    st.session_state[f"{box}_next"] = option
+
+
+def prepare_box(box: str, options: Sequence[str], fallback: str) -> None:
+    """To be called before a box is drawn: what it shows is one of its options."""
+    wanted = st.session_state.pop(f"{box}_next", None)
+    if wanted in options:
+        st.session_state[box] = wanted
+    elif st.session_state.get(box) not in options:
+        st.session_state[box] = fallback
+
+
+def pulled_prompt() -> HubPrompt | None:
+    """The prompt that was fetched and not kept yet."""
+    found: HubPrompt | None = st.session_state.get(_PULLED)
+    return found
+
+
+def keep_pulled_prompt(found: HubPrompt | None) -> None:
+    """Remember a prompt that was fetched, or forget it."""
+    st.session_state[_PULLED] = found

@@ -30,13 +30,14 @@ def finished_turn(engine: Engine, turn: Turn) -> None:
     question(turn)
     with st.chat_message("assistant", avatar=":material/menu_book:"):
         evidence_card(engine, turn)
+        _thinking(turn)
         if turn.answer:
             st.html(answer(turn.answer, turn.sentences))
         if turn.error:
             st.error(plain(turn.error), icon=":material/error:")
         elif turn.refused:
             st.caption("Not answered: the documents most likely hold no answer. These are the nearest passages.")
-        elif not turn.answer:
+        elif not turn.answer and not (turn.thinking and turn.note):
             st.caption(_NOTHING.get(turn.timings.finish, "The model wrote nothing. Ask again, or put it differently."))
         elif turn.timings.finish is None:
             st.caption("Interrupted: LocalRAG was closed while this was being written.")
@@ -66,13 +67,25 @@ def _growing(engine: Engine, conversation_id: str) -> None:
     if view is None or view.finished:
         st.rerun()
     else:
+        _thinking(view.turn)
         if view.turn.answer:
             st.html(answer(view.turn.answer))
+        elif view.turn.thinking:
+            st.caption("Thinking")
         elif view.progress is not None:
             st.progress(view.progress.characters / max(1, view.progress.size), plain(progress_text(view.progress)))
         else:
             st.caption(_waiting(engine, view))
         prompt_bar(view.turn)
+
+
+def _thinking(turn: Turn) -> None:
+    """What a reasoning model wrote before its answer, folded: it is neither checked nor part of the conversation."""
+    if not turn.thinking:
+        return
+    with st.expander("The model's thinking", type="compact", icon=":material/psychology:", key=f"thinking_{turn.id}"):
+        st.caption(f"{len(turn.thinking):,} characters in {turn.thinking_s:.1f} s. Not checked against the documents.")
+        st.text(turn.thinking)
 
 
 def _waiting(engine: Engine, view: AnswerView) -> str:

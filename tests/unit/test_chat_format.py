@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
+
 import pytest
 
 from localrag.errors import PromptError
 from localrag.llms.chat_format import PLAIN, ChatFormat
+from localrag.llms.template_process import TemplateProcess
 
 CHATML = (
     "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
@@ -95,10 +99,10 @@ def test_llama_3_writes_its_bos_once() -> None:
     assert prompt.count("<s>") == 1
 
 
-def test_a_file_without_a_template_gets_a_plain_pattern_and_a_stop_text() -> None:
+def test_a_file_without_a_template_gets_a_plain_pattern() -> None:
     assert written(None) == "SYSTEM\n\nQuestion: FIRST\nAnswer: REPLY\n\nQuestion: SECOND\nAnswer:"
-    assert ChatFormat(None, "", "").stop == ("\nQuestion:",)
-    assert ChatFormat(CHATML, "", "").stop == ()
+    assert not ChatFormat(None, "", "").has_template
+    assert ChatFormat(CHATML, "", "").has_template
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -136,9 +140,11 @@ def test_newer_template_features_are_understood() -> None:
 
 
 @pytest.mark.parametrize("template", ["{% for %}", "{{ messages", "{% unknown %}", "{{ 1 | nofilter }}"])
-def test_a_template_that_is_no_template_is_said_when_the_model_loads(template: str) -> None:
-    with pytest.raises(PromptError, match="chat template is not valid"):
-        ChatFormat(template, "", "")
+def test_a_template_that_is_no_template_is_said_when_it_is_needed(template: str) -> None:
+    form = ChatFormat(template, "", "")
+    for _ in range(2):
+        with pytest.raises(PromptError, match=r"chat template is not valid.*another prompt format"):
+            form.parts(["user"])
 
 
 @pytest.mark.parametrize(
@@ -160,11 +166,24 @@ def test_a_template_that_is_no_template_is_said_when_the_model_loads(template: s
         "{{ messages[-1].content }}{{ messages[0].content }}",
         "{{ messages | tojson(indent='x') | length }}",
         "always the same",
+        "",
+        "{{ undefined_function() }}",
+        "{{ messages[0].content.center(10 ** 12) }}",
+        "{{ messages[0].content | center(10 ** 12) }}",
+        "{{ '{:>99999999999}'.format(1) }}",
+        "{{ '%999999999999d' % 1 }}",
+        "{{ [1] * 10 ** 12 }}",
+        "{{ 'a' | indent(10 ** 12) }}",
+        "{{ range(10 ** 5) | batch(10 ** 12, 'x') | list }}",
+        "{% set ns = namespace(x='x' * 1000) %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}",
+        "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
+        "{{ " + "-" * 50_000 + "1 }}",
+        "{% if true %}" * 3000 + "{% endif %}" * 3000,
     ],
 )
 def test_a_template_that_fails_or_never_ends_gives_one_sentence(template: str) -> None:
     with pytest.raises(PromptError) as caught:
-        ChatFormat(template, "<s>", "</s>").parts(ROLES)
+        ChatFormat(template or " ", "<s>", "</s>").parts(ROLES)
     said = str(caught.value)
     assert "chat template" in said
     assert "\n" not in said.strip()
@@ -180,3 +199,75 @@ def test_templates_reach_no_python() -> None:
     ):
         with pytest.raises(PromptError):
             ChatFormat("{% set x = " + attempt + " %}{{ x.os.getcwd() }}", "", "").parts(["user"])
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[TemplateProcess]:
+    """A process that is given little time, instead of the one all share."""
+    process = TemplateProcess(limit_s=0.2)
+    monkeypatch.setattr("localrag.llms.chat_format.template_process", lambda: process)
+    yield process
+    process.close()
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ 7 ** (10 ** 9) }}",
+        "{{ lipsum(n=10 ** 9) }}",
+        "{% set a = ['x' * 1000] %}" + "{% set a = [a, a] %}" * 60 + "{{ a }}",
+        "{% macro m(n) %}{% if n %}{% set _ = m(n - 1) ~ m(n - 1) %}{% endif %}{% endmacro %}{{ m(40) }}",
+        "{% set s = 'x' * 10 ** 6 %}{% for a in s %}{% for b in s %}{% endfor %}{% endfor %}",
+        "{% set a = 'x' %}" + "{% set a = [a, a] %}" * 40 + "{% set b = 'x' %}" + "{% set b = [b, b] %}" * 40 + "{{ a == b }}",
+    ],
+)
+def test_a_template_that_cannot_be_interrupted_is_ended_with_its_process(impatient: TemplateProcess, template: str) -> None:
+    """The next one finds a process as before. Without output between, and in one expression, nothing else ends them."""
+    with pytest.raises(PromptError, match=r"chat template fails: it (takes longer|needs more|ended)"):
+        ChatFormat(template, "<s>", "</s>").parts(ROLES)
+    assert ChatFormat(CHATML, "<s>", "</s>").parts(["user"])
+
+
+def test_a_process_that_dies_is_started_again() -> None:
+    process = TemplateProcess()
+    try:
+        request = {"template": "a", "messages": [], "add_generation_prompt": False, "bos": "", "eos": ""}
+        assert process.render(request) == {"text": "a"}
+        assert process._child is not None
+        process._child.kill()
+        process._child.wait()
+        assert process.render(request) == {"text": "a"}
+    finally:
+        process.close()
+
+
+def test_a_conversation_is_rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    form = ChatFormat(CHATML, "", "")
+    first = form.parts(ROLES)
+    monkeypatch.setattr("localrag.llms.chat_format.template_process", lambda: None)
+    assert form.parts(tuple(ROLES)) == first
+    first.clear()
+    assert form.parts(ROLES)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_mutated_templates_render_or_give_one_sentence(seed: int) -> None:
+    """Whatever a template became, its parts hold every message once and in order, or there is one sentence."""
+    rng = random.Random(seed)
+    pieces = ["{{", "}}", "{%", "%}", "for", "messages", "[0]", "|", "trim", "~", "'", "**", "99", "loop", "(", ")", "\n", "é"]
+    rendered = 0
+    for _ in range(60):
+        text = rng.choice(sorted(TEMPLATES.values()))
+        for _ in range(rng.randint(1, 3)):
+            at = rng.randrange(len(text))
+            text = text[:at] + rng.choice([*pieces, ""]) + text[at + rng.randint(0, 4) :]
+        parts, said = [], ""
+        try:
+            parts = ChatFormat(text, "<s>", "</s>").parts(ROLES)
+        except PromptError as exc:
+            said = str(exc)
+        rendered += bool(parts)
+        assert [part for part in parts if isinstance(part, int)] == [0, 1, 2, 3] * bool(parts)
+        assert parts or said.endswith("Choose another prompt format on the Model page.")
+        assert "\n" not in said
+    assert rendered, "some mutations are harmless"
