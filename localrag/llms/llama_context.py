@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from localrag.errors import GenerationError, ModelLoadError
 from localrag.llms.base import GenerationStats, Piece
+from localrag.llms.drawing import Drawing
 from localrag.llms.stop_text import StopText
 from localrag.models.devices import cpu_threads
 from localrag.models.llama_library import Model, last_complaint
@@ -19,7 +20,6 @@ from localrag.settings import AnswerSettings, ModelSettings
 CACHE_TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, "q8_0": 8, "bf16": 30}
 ROPE_SCALING = {"model": -1, "none": 0, "linear": 1, "yarn": 2}
 DECODE_ABORTED = 2
-PENALTY_LAST_N = 64
 
 
 class LlamaContext:
@@ -49,6 +49,7 @@ class LlamaContext:
             raise ModelLoadError(f"No context of n_ctx = {params.n_ctx} could be made: {reason}. Choose a smaller n_ctx.")
         self.n_ctx = int(self.lib.llama_n_ctx(self.pointer))
         self.n_batch = int(params.n_batch)
+        self.n_vocab = int(self.lib.llama_vocab_n_tokens(model.vocab))
         self._memory = self.lib.llama_get_memory(self.pointer)
         self._evaluated: list[int] = []
         self._lock = threading.Lock()
@@ -87,17 +88,37 @@ class LlamaContext:
                 raise GenerationError(
                     f"The prompt has {len(tokens)} tokens, the window {self.n_ctx}. Raise n_ctx or ask with fewer passages."
                 )
-            sampler = self._sampler(settings)
+            drawing = Drawing(self.lib, self.n_vocab, settings)
             try:
                 stats.prompt_tokens = len(tokens)
                 started = time.perf_counter()
                 if self._prefill(tokens, stats):
-                    yield from self._stream(sampler, settings, StopText(stop), stats, started)
+                    yield from self._stream(drawing, settings, StopText(stop), stats, started)
                 else:
                     stats.prefill_s = time.perf_counter() - started
                     stats.finish = "cancelled"
             finally:
-                self.lib.llama_sampler_free(sampler)
+                drawing.close()
+
+    def evaluate(self, tokens: Sequence[int], keep: int = 0) -> float:
+        """Seconds to evaluate these tokens behind the first `keep` of those evaluated before, in steps of `n_batch`.
+
+        Raises:
+            GenerationError: there is no room for them, it was cancelled, or llama.cpp failed.
+        """
+        with self._lock:
+            if keep + len(tokens) > self.n_ctx or keep > len(self._evaluated) or not (keep == 0 or self._forget_from(keep)):
+                raise GenerationError(
+                    f"{len(tokens)} tokens do not fit behind {keep} in a window of {self.n_ctx}. Raise n_ctx."
+                )
+            if keep == 0:
+                self._forget_from(0)
+            started = time.perf_counter()
+            for start in range(0, len(tokens), self.n_batch):
+                if not self._decode(tokens[start : start + self.n_batch]):
+                    raise GenerationError("The evaluation was cancelled. Start it again.")
+            self.lib.llama_synchronize(self.pointer)
+            return time.perf_counter() - started
 
     def _prefill(self, tokens: Sequence[int], stats: GenerationStats) -> bool:
         """Bring the cache to exactly these tokens; False when cancelled on the way."""
@@ -117,13 +138,13 @@ class LlamaContext:
         return True
 
     def _stream(
-        self, sampler: object, settings: AnswerSettings, stops: StopText, stats: GenerationStats, started: float
+        self, drawing: Drawing, settings: AnswerSettings, stops: StopText, stats: GenerationStats, started: float
     ) -> Iterator[Piece]:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         stats.finish = "length"
         first = 0.0
         while stats.answer_tokens < settings.max_tokens:
-            token = int(self.lib.llama_sampler_sample(sampler, self.pointer, -1))
+            token = drawing.next(self.pointer)
             now = time.perf_counter()
             if not first:
                 first, stats.prefill_s = now, now - started
@@ -165,32 +186,6 @@ class LlamaContext:
             self.lib.llama_memory_clear(self._memory, True)
         self._evaluated = list(self._evaluated[: keep if partial else 0])
         return partial
-
-    def _sampler(self, settings: AnswerSettings) -> object:
-        """llama.cpp's sampler chain in its usual order: penalties, top-k, top-p, min-p, temperature, draw.
-
-        Only tokens of the answer are penalised: words of the evidence must stay easy to quote.
-        """
-        lib = self.lib
-        chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
-
-        def add(sampler: object) -> None:
-            lib.llama_sampler_chain_add(chain, sampler)
-
-        if settings.repeat_penalty > 1.0:
-            n_vocab = lib.llama_vocab_n_tokens(self.model.vocab)
-            add(lib.llama_sampler_init_penalties(n_vocab, PENALTY_LAST_N, settings.repeat_penalty, 0.0, 0.0))
-        if settings.temperature <= 0.0:
-            add(lib.llama_sampler_init_greedy())
-            return chain
-        if settings.top_k:
-            add(lib.llama_sampler_init_top_k(settings.top_k))
-        add(lib.llama_sampler_init_top_p(settings.top_p, 1))
-        add(lib.llama_sampler_init_min_p(settings.min_p, 1))
-        add(lib.llama_sampler_init_temp(settings.temperature))
-        seed = settings.seed if settings.seed >= 0 else 0xFFFFFFFF  # LLAMA_DEFAULT_SEED: a random one
-        add(lib.llama_sampler_init_dist(seed))
-        return chain
 
     def close(self) -> None:
         """Free the KV cache and buffers; waits for a running answer to end."""
