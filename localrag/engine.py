@@ -33,6 +33,7 @@ from localrag.models.starter import starter_chat
 from localrag.prompts.hub import prompt
 from localrag.retrieval.search import MOST_CHARS
 from localrag.settings import FIELD_GROUP, ModelSettings, RetrievalSettings, Settings, save_applied
+from localrag.tuning.tunings import Tunings
 from localrag.types import EVERYWHERE, Conversation, DocumentRecord, Evidence, SearchFilter, SearchResult, Timings, Turn
 from localrag.watching import FolderWatcher
 
@@ -57,6 +58,7 @@ class Engine:
         self._worker = ModelWorker()
         self._lock = threading.RLock()
         self._queue = AnswerQueue(self._worker, self.store)
+        self.tunings = Tunings(settings.data_dir, settings.models_dir, self._worker.submit)
         self._closed = False
 
     # Model
@@ -270,7 +272,7 @@ class Engine:
             if self._closed:
                 return
             self._closed = True
-        for part in (self.watcher, self.evaluations, self.intake, self._worker, self.library, self.store):
+        for part in (self.tunings, self.watcher, self.evaluations, self.intake, self._worker, self.library, self.store):
             part.close()
 
 

@@ -7,6 +7,9 @@ import ctypes
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
 
 from localrag.errors import GenerationError, ModelLoadError
 from localrag.llms.base import GenerationStats, Piece
@@ -119,6 +122,32 @@ class LlamaContext:
                     raise GenerationError("The evaluation was cancelled. Start it again.")
             self.lib.llama_synchronize(self.pointer)
             return time.perf_counter() - started
+
+    def logits(self, tokens: Sequence[int], first: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """The logits of the tokens from `first` on, a row each, evaluated at once from an empty cache.
+
+        They lie in llama.cpp's memory until the next evaluation.
+        Raises:
+            GenerationError: there are more than `n_batch` tokens, or llama.cpp failed.
+        """
+        with self._lock:
+            if len(tokens) > self.n_batch:
+                raise GenerationError(f"{len(tokens)} tokens are more than n_batch = {self.n_batch}. Raise n_batch.")
+            self._forget_from(0)
+            batch = self.lib.llama_batch_init(len(tokens), 0, 1)
+            try:
+                batch.n_tokens = len(tokens)
+                for at, token in enumerate(tokens):
+                    batch.token[at], batch.pos[at], batch.n_seq_id[at], batch.seq_id[at][0] = token, at, 1, 0
+                    batch.logits[at] = at >= first
+                status = self.lib.llama_decode(self.pointer, batch)
+            finally:
+                self.lib.llama_batch_free(batch)
+            if status != 0:
+                self._forget_from(0)
+                raise GenerationError(f"llama.cpp stopped with status {status}: {last_complaint() or 'no reason given'}.")
+            self._evaluated = list(tokens)
+            return np.ctypeslib.as_array(self.lib.llama_get_logits(self.pointer), (len(tokens) - first, self.n_vocab))
 
     def _prefill(self, tokens: Sequence[int], stats: GenerationStats) -> bool:
         """Bring the cache to exactly these tokens; False when cancelled on the way."""

@@ -17,7 +17,7 @@ LAYERS = (
     {"__init__", "setting_groups", "settings", "types", "errors", "privacy", "wording"},
     {"models", "embeddings", "llms", "documents", "retrieval", "prompts"},
     {"chat", "evaluation"},
-    {"stores"},
+    {"stores", "tuning"},
     {"library"},
     {"removal", "rereading", "bundles", "sync", "collection_map", "evaluating"},
     {"intake", "watching", "doctor"},
