@@ -138,7 +138,7 @@ def remembered(data_dir: Path, path: Path) -> TuneResult | None:
     try:
         entry = _read(data_dir).get(f"{fingerprint(path)} {machine_id()}")
         return None if entry is None else TuneResult.of_json(entry)
-    except (ModelFileError, KeyError, TypeError, ValueError):
+    except (ModelFileError, KeyError, TypeError, ValueError, AttributeError):
         return None
 
 
