@@ -16,6 +16,7 @@ from localrag.ui.model_form import PROMPTS, answering_sliders, changes, fits, lo
 from localrag.ui.model_state import model_state
 from localrag.ui.page import open_page
 from localrag.ui.prompt_view import prompt_view
+from localrag.ui.tune_view import tune_view
 
 st.set_page_config(layout="wide")
 engine = open_page()
@@ -69,6 +70,8 @@ def controls() -> None:
                     "The model is being loaded with the new settings." if reloading else "Applied, from the next answer on."
                 )
                 st.rerun()
+
+        tune_view(engine, path)
 
 
 controls()

@@ -51,7 +51,7 @@ def tune(args: Namespace, settings: Settings) -> int:
         settings.with_values(values, "the tuning")  # refuses what cannot be
         save_applied(settings.data_dir, values)
         if not args.json:
-            say(f"Applied: {', '.join(changes(settings, values)) or 'nothing had to be changed'}.")
+            say(f"Applied: {', '.join(changes(settings.flat(), values)) or 'nothing had to be changed'}.")
     return DONE
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from localrag.evaluation.table import number
-from localrag.settings import Settings
 from localrag.tuning.points import Measured
 from localrag.tuning.remembered import TuneResult
 
@@ -61,9 +60,8 @@ def quality(after: Measured, before: Measured) -> str:
     return f", perplexity {before.perplexity:.2f} → {after.perplexity:.2f} ({change:+.1f} %)"
 
 
-def changes(settings: Settings, values: Mapping[str, Any]) -> list[str]:
-    """What applying changes, in words."""
-    now = settings.flat()
+def changes(now: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
+    """What applying values changes of the settings now, both by flat name, in words."""
     return [
         f"{LABELS.get(name, name)} {_value(now[name])} → {_value(value)}"
         for name, value in values.items()

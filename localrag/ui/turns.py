@@ -78,6 +78,8 @@ def _growing(engine: Engine, conversation_id: str) -> None:
 def _waiting(engine: Engine, view: AnswerView) -> str:
     if engine.model_state.status == "loading":
         return f"Loading {plain(engine.model_state.name)}"
+    if view.state == "queued" and engine.tunings.running:
+        return "Tuning is running; the answer comes after it"
     if view.state == "queued" and view.ahead:
         return f"{'One answer' if view.ahead == 1 else f'{view.ahead} answers'} ahead of yours"
     tokens = f" {view.turn.plan.count():,} tokens" if view.turn.plan else ""

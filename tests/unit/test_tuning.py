@@ -258,10 +258,10 @@ def test_the_values_are_settings_that_can_be_applied(tmp_path: Path) -> None:
     values = result(path).choice.values(path)
     model = settings.with_values(values).model
     assert (model.n_batch, model.n_ubatch, model.model_path) == (256, 256, path)
-    assert "n_batch 512 → 256" in changes(settings, values)
+    assert "n_batch 512 → 256" in changes(settings.flat(), values)
     every = TunedChoice(default_point(ModelSettings())).values(path)
     assert every["n_threads"] == 0
-    assert changes(settings.with_values(every), every) == []
+    assert changes(settings.with_values(every).flat(), every) == []
 
 
 def test_what_is_kept_may_be_damaged(tmp_path: Path) -> None:
