@@ -17,8 +17,8 @@ import numpy as np
 from localrag.errors import GenerationError
 from localrag.llms.llama_context import LlamaContext
 from localrag.models.llama_library import Model
+from localrag.tuning.plan import WINDOW
 
-WINDOW = 512
 ROWS = 64
 """Rows of logits worked on at once: a row of a large vocabulary takes a megabyte in 64 bits."""
 
@@ -34,20 +34,18 @@ def windows(count: int, most: int, size: int = WINDOW) -> list[int]:
     return [round(index * max(0, count - size) / max(1, number - 1)) for index in range(number)]
 
 
-def perplexity(context: LlamaContext, model: Model, text: str, most_windows: int) -> float:
-    """The perplexity of a text; `context` needs an n_ctx and an n_batch of 512 at least, and forgets what it held.
+def perplexity(context: LlamaContext, model: Model, text: str, most_windows: int, size: int = WINDOW) -> float:
+    """The perplexity of a text; `context` needs an n_ctx and an n_batch of `size` at least, and forgets what it held.
 
     Raises:
         GenerationError: the text is too short, or llama.cpp failed.
     """
     tokens = model.tokenize(text, add_special=True)
-    if len(tokens) < WINDOW:
-        raise GenerationError(
-            f"The text has {len(tokens)} tokens, {WINDOW} are needed to judge a model by it. Use a longer one."
-        )
+    if len(tokens) < size:
+        raise GenerationError(f"The text has {len(tokens)} tokens, {size} are needed to judge a model by it. Use a longer one.")
     total, count = 0.0, 0
-    for start in windows(len(tokens), most_windows):
-        window = tokens[start : start + WINDOW]
+    for start in windows(len(tokens), most_windows, size):
+        window = tokens[start : start + size]
         if model.add_bos and model.bos >= 0:
             window[0] = model.bos
         for loss in _losses(context, window):

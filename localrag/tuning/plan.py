@@ -8,8 +8,8 @@ from typing import Any
 from localrag.models.devices import cpu_threads
 
 COPIES = ("Q8_0", "Q6_K", "Q5_0", "Q4_K_M", "Q4_0")
-WINDOWS = 4
-"""Windows of 512 tokens the perplexity is taken from: 1,024 tokens scored."""
+WINDOWS, WINDOW = 4, 512
+"""Windows the perplexity is taken from, and tokens of each: 1,024 tokens are scored."""
 PROMPT_TOKENS, ANSWER_TOKENS = 400, 64
 """Measured: a question with four passages, and an answer behind it."""
 
@@ -29,6 +29,7 @@ class Plan:
     runs: int = 3
     loss: float = 0.01
     windows: int = WINDOWS
+    window: int = WINDOW
     notebook: bool = True
     prompt_tokens: int = PROMPT_TOKENS
     answer_tokens: int = ANSWER_TOKENS

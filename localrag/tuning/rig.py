@@ -12,8 +12,8 @@ from localrag.models.llama_library import Model
 from localrag.models.quantise import quantise
 from localrag.settings import ModelSettings
 from localrag.tuning.copies import check_room
-from localrag.tuning.perplexity import WINDOW, perplexity, prose
-from localrag.tuning.plan import Plan
+from localrag.tuning.perplexity import perplexity, prose
+from localrag.tuning.plan import WINDOW, Plan
 from localrag.tuning.points import Point
 
 N_CTX = WINDOW
@@ -38,7 +38,7 @@ class Rig:
             ModelFileError, ModelLoadError: the file cannot be loaded.
         """
         self._base = base.model_copy(update={"n_ctx": N_CTX, "model_path": path})
-        self._path, self._scratch, self._windows = path, scratch, plan.windows
+        self._path, self._scratch, self._windows = path, scratch, (plan.windows, plan.window)
         self._prompt, self._answer = plan.prompt_tokens, plan.answer_tokens
         self._models: dict[str, Model] = {}
         self._contexts: dict[Point, LlamaContext] = {}
@@ -72,7 +72,7 @@ class Rig:
         whole = point.settings(self._base).model_copy(update={"n_batch": WINDOW, "n_ubatch": WINDOW})
         context = LlamaContext(model, whole)
         try:
-            return perplexity(context, model, prose(), self._windows)
+            return perplexity(context, model, prose(), *self._windows)
         finally:
             context.close()
 

@@ -29,11 +29,11 @@ SHAPES = {
 }
 """Shape, colour, size and opacity of each kind: told apart without colour."""
 HELP = (
-    "Threads, batch sizes, flash attention and KV cache types are measured on a prompt as long as a question with passages,"
-    " each by turns with the best so far. What makes answers worse by more than 1 % (perplexity) is shown and not chosen."
+    "Threads, batch sizes, flash attention and KV cache types, measured by turns on a prompt as long as a question's."
+    " What makes answers worse by more than 1 % (perplexity) is shown and not chosen."
 )
 COPIES_HELP = (
-    "The same weights in another quantisation may be evaluated twice as fast. Copies are written one after the other and deleted"
+    "The same weights in another quantisation may be evaluated twice as fast. Copies are written one by one and deleted"
     " again; only the one that wins is kept, in the models folder."
 )
 HOW_LONG = (

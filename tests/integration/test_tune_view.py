@@ -18,7 +18,9 @@ from tests.integration.test_pages import app, engine, shown
 
 __all__ = ["app", "engine"]
 pytestmark = pytest.mark.models
-LONG = Plan((1,), (64,), (True,), ("f16",), (), runs=500, windows=1, notebook=False, prompt_tokens=64, answer_tokens=4)
+LONG = Plan(
+    (1,), (64,), (True,), ("f16",), (), runs=500, windows=1, window=64, notebook=False, prompt_tokens=64, answer_tokens=4
+)
 
 
 @pytest.fixture

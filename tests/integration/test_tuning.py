@@ -32,7 +32,7 @@ from tests.tools.llama_server import binary
 pytestmark = pytest.mark.models
 
 WAIT_S = 300
-TINY = Plan((1,), (64,), (True,), ("f16",), (), runs=1, windows=1, notebook=False, prompt_tokens=64, answer_tokens=4)
+TINY = Plan((1,), (64,), (True,), ("f16",), (), runs=1, windows=1, window=64, notebook=False, prompt_tokens=64, answer_tokens=4)
 ONE_THREAD = Point(1)
 
 
@@ -47,7 +47,7 @@ def job_for(path: Path, tmp_path: Path, plan: Plan) -> TuneJob:
 
 @pytest.fixture
 def rig(shipped: Path, tmp_path: Path) -> Iterator[Rig]:
-    opened = Rig(shipped, ModelSettings(model_path=shipped), tmp_path, TINY)
+    opened = Rig(shipped, ModelSettings(model_path=shipped), tmp_path, replace(TINY, window=512))
     yield opened
     opened.close()
 
