@@ -87,15 +87,26 @@ def _app_commands(add: Add) -> None:
     bench.add_argument(
         "what",
         nargs="?",
-        choices=["all", "ingest", "search"],
+        choices=["all", "ingest", "search", "model"],
         default="all",
-        help="`ingest`: documents in, and no answers; `search`: how searches slow down as a collection grows",
+        help="`ingest`: documents in, and no answers; `search`: how searches slow down as a collection grows;"
+        " `model`: tokens a second beside llama-bench",
     )
     bench.add_argument("--chunks", type=_positive, default=100_000, metavar="N", help="with `search`: grow to N passages")
     bench.add_argument("--plot", type=Path, metavar="FILE.svg", help="with `search`: draw the growth")
     bench.add_argument("--document", type=Path, metavar="PATH", help="an HTML post; default: the user guide")
     bench.add_argument("--questions", type=Path, metavar="FILE", help='JSONL with {"question": ...}')
-    bench.add_argument("--runs", type=_positive, default=3, metavar="N", help="runs of each measurement, default 3")
+    bench.add_argument("--runs", type=_positive, metavar="N", help="runs of each measurement, default 3, of `model` 5")
+    bench.add_argument("--model", type=Path, metavar="PATH", help="with `model`: a GGUF file; default: the one in use")
+    bench.add_argument("--llama-bench", type=Path, metavar="PATH", help="with `model`: the program; default: the one on PATH")
+
+    tune = add("tune", "tuning:tune", "measure which settings answer fastest on this machine; minutes")
+    tune.add_argument("model", nargs="?", type=Path, metavar="MODEL.gguf", help="default: the model in use")
+    tune.add_argument("--quantise", action="store_true", help="try requantised copies too; the one that wins is kept")
+    tune.add_argument("--apply", action="store_true", help="use what was chosen from now on")
+    tune.add_argument(
+        "--loss", type=_percent, default=1.0, metavar="PERCENT", help="how much worse the perplexity may be, default 1"
+    )
 
 
 def _document_commands(add: Add, inside: argparse.ArgumentParser) -> None:
@@ -240,6 +251,13 @@ def _positive(text: str) -> int:
     value = int(text)
     if not 1 <= value <= MOST:
         raise argparse.ArgumentTypeError(f"{text} is not from 1 to {MOST:,}")
+    return value
+
+
+def _percent(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1000")
     return value
 
 

@@ -29,6 +29,7 @@ from localrag.models.starter import starter_chat
 from localrag.models.trials import Trials
 from localrag.presets import Presets
 from localrag.settings import FIELD_GROUP, ModelSettings, Settings, save_applied
+from localrag.tuning.tunings import Tunings
 from localrag.types import EVERYWHERE, Conversation, Evidence, SearchFilter
 from localrag.watching import FolderWatcher
 
@@ -58,6 +59,7 @@ class Engine:
         self._asking = Asking(self.library, self.store, self._worker, self._queue, self.formatting)
         self.conversations = Conversations(self.library, self.store, self._worker, self._queue, self._asking)
         self.attachments = Attachments(self.library, self.store, self._queue, self._asking, self.intake)
+        self.tunings = Tunings(settings.data_dir, settings.models_dir, self._worker.submit)
         self._closed = False
 
     # Model
@@ -238,7 +240,7 @@ class Engine:
             if self._closed:
                 return
             self._closed = True
-        for part in (self.watcher, self.evaluations, self.intake, self._worker, self.library, self.store):
+        for part in (self.tunings, self.watcher, self.evaluations, self.intake, self._worker, self.library, self.store):
             part.close()
 
 

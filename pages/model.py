@@ -8,13 +8,14 @@ from localrag.ui.figures_view import figures
 from localrag.ui.model_settings import model_settings
 from localrag.ui.model_state import model_state
 from localrag.ui.page import open_page
+from localrag.ui.tune_view import tune_model
 
 st.set_page_config(layout="wide")
 engine = open_page()
 st.title("Model", anchor=False)
 with show_errors():
     model_state(engine)
-    views = {"Settings": model_settings, "Compare": compare, "Figures": figures}
+    views = {"Settings": model_settings, "Tune": tune_model, "Compare": compare, "Figures": figures}
     # Only the open tab is drawn: the others measure, list and poll.
     for tab, view in zip(st.tabs(list(views), key="model_tab", on_change="rerun"), views.values(), strict=True):
         if tab.open:

@@ -14,6 +14,7 @@ from localrag.chat.jobs import AnswerJob
 from localrag.commands.answers import read_lines
 from localrag.commands.models import GUIDE
 from localrag.commands.output import DONE, complain, say, say_json
+from localrag.commands.tuning import bench_model
 from localrag.documents.source import Source, sources_at
 from localrag.embeddings.base import EmbeddingModel
 from localrag.engine import Engine
@@ -32,11 +33,15 @@ from localrag.settings import Settings, load_settings
 POST_QUESTIONS = ("What are the approaches to Task Decomposition?", "Which of them needs a person, and why?")
 GUIDE_QUESTIONS = ("How do I see which passages support an answer?", "What do the small numbers in it lead to?")
 COLLECTION = "bench"
+RUNS, MODEL_RUNS = 3, 5
 ANSWER_TIMEOUT_S = 600.0
 
 
 def bench(args: Namespace, settings: Settings) -> int:
     """Measure LocalRAG beside LangChain's notebook; everything is written into a temporary folder."""
+    args.runs = args.runs or (MODEL_RUNS if args.what == "model" else RUNS)
+    if args.what == "model":
+        return bench_model(args, settings)
     if not setup_done(settings.models_dir):
         raise ModelFileError(f"The starter models are not all in {settings.models_dir}. Run `python -m localrag setup`.")
     document = (args.document or GUIDE).absolute()

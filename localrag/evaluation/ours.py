@@ -19,6 +19,7 @@ from localrag.embeddings.base import EmbeddingModel
 from localrag.evaluation.quiet import quiet_standard_error
 from localrag.llms import llamacpp
 from localrag.llms.base import GenerationStats
+from localrag.llms.llama_context import CACHE_TYPES
 from localrag.models.llama_library import llama_library
 from localrag.retrieval.vectors import VectorIndex
 from localrag.settings import AnswerSettings, ModelSettings, Settings
@@ -112,18 +113,28 @@ class OurModel:
 class BareLoop:
     """llama-cpp-python's own `Llama.generate`, token by token and nothing around it, with the settings we use."""
 
-    def __init__(self, path: Path, n_threads: int) -> None:
-        defaults = ModelSettings()
+    def __init__(self, path: Path, n_threads: int, settings: ModelSettings | None = None) -> None:
+        """`settings` None are the defaults."""
+        defaults = settings or ModelSettings()
         library = llama_library()  # first, so that llama.cpp's log goes to ours
         with quiet_standard_error():
             self._llama = library.Llama(
                 model_path=str(path),
                 n_ctx=defaults.n_ctx,
                 n_batch=defaults.n_batch,
+                n_ubatch=defaults.n_ubatch,
                 n_threads=n_threads,
                 n_threads_batch=n_threads,
                 flash_attn=defaults.flash_attn,
+                n_gpu_layers=defaults.n_gpu_layers,
+                type_k=CACHE_TYPES[defaults.cache_type],
+                type_v=CACHE_TYPES[defaults.cache_type],
             )
+
+    def tokens(self, text: str) -> list[int]:
+        """The text as a prompt, as long as the text is."""
+        found: list[int] = self._llama.tokenize(text.encode(), add_bos=False)
+        return found
 
     def speed(self, tokens: Sequence[int], count: int) -> Speed:
         """As `OurModel.speed`; it does not stop at an end token, so give the count that was reached there."""

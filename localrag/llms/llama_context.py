@@ -8,11 +8,13 @@ import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from localrag.errors import GenerationError, ModelLoadError
 from localrag.llms.base import GenerationStats, Piece
+from localrag.llms.drawing import Drawing
 from localrag.llms.kept_states import KeptState, KeptStates, common_length
 from localrag.llms.stop_text import StopText
 from localrag.models.devices import cpu_threads
@@ -26,13 +28,12 @@ ROPE_SCALING = {"model": -1, "none": 0, "linear": 1, "yarn": 2}
 DECODE_ABORTED = 2
 WORTH_KEEPING = 64
 """Tokens: fewer are evaluated sooner than a state is copied."""
-PENALTY_LAST_N = 64
 
 
 class LlamaContext:
     """One sequence of tokens in a KV cache. One caller at a time: `generate` holds a lock while it runs."""
 
-    def __init__(self, model: Model, settings: ModelSettings, states: KeptStates, identity: str) -> None:
+    def __init__(self, model: Model, settings: ModelSettings, states: KeptStates | None = None, identity: str = "") -> None:
         """Allocate the KV cache and compute buffers. `states` keeps what was evaluated under the model's `identity`.
 
         Unless the settings say otherwise RoPE parameters stay untouched, so the file's own apply.
@@ -56,11 +57,12 @@ class LlamaContext:
             raise ModelLoadError(f"No context of n_ctx = {params.n_ctx} could be made: {reason}. Choose a smaller n_ctx.")
         self.n_ctx = int(self.lib.llama_n_ctx(self.pointer))
         self.n_batch = int(params.n_batch)
+        self.n_vocab = int(self.lib.llama_vocab_n_tokens(model.vocab))
         self._memory = self.lib.llama_get_memory(self.pointer)
         self.shown: frozenset[int] = frozenset()
         """Control tokens whose text is wanted in the stream, which control tokens else do not have."""
         self._evaluated: list[int] = []
-        self._states, self._identity, self._conversation = states, identity, ""
+        self._states, self._identity, self._conversation = states or KeptStates(None, 0, 0), identity, ""
         self._lock = threading.Lock()
         self._abort_flag = ctypes.create_string_buffer(2)
         self._install_abort()
@@ -103,18 +105,64 @@ class LlamaContext:
                 raise GenerationError(
                     f"The prompt has {len(tokens)} tokens, the window {self.n_ctx}. Raise n_ctx or ask with fewer passages."
                 )
-            sampler = self._sampler(settings)
+            drawing = Drawing(self.lib, self.n_vocab, settings)
             try:
                 stats.prompt_tokens = len(tokens)
                 started = time.perf_counter()
                 self._change_conversation(prompt)
                 if self._prefill(tokens, stats):
-                    yield from self._stream(sampler, settings, StopText(stop), stats, started, prompt.begun)
+                    yield from self._stream(drawing, settings, StopText(stop), stats, started, prompt.begun)
                 else:
                     stats.prefill_s = time.perf_counter() - started
                     stats.finish = "cancelled"
             finally:
-                self.lib.llama_sampler_free(sampler)
+                drawing.close()
+
+    def evaluate(self, tokens: Sequence[int], keep: int = 0) -> float:
+        """Seconds to evaluate these tokens behind the first `keep` of those evaluated before, in steps of `n_batch`.
+
+        Raises:
+            GenerationError: there is no room for them, it was cancelled, or llama.cpp failed.
+        """
+        with self._lock:
+            if keep + len(tokens) > self.n_ctx or keep > len(self._evaluated) or not (keep == 0 or self._forget_from(keep)):
+                raise GenerationError(
+                    f"{len(tokens)} tokens do not fit behind {keep} in a window of {self.n_ctx}. Raise n_ctx."
+                )
+            if keep == 0:
+                self._forget_from(0)
+            started = time.perf_counter()
+            for start in range(0, len(tokens), self.n_batch):
+                if not self._decode(tokens[start : start + self.n_batch]):
+                    raise GenerationError("The evaluation was cancelled. Start it again.")
+            self.lib.llama_synchronize(self.pointer)
+            return time.perf_counter() - started
+
+    def logits(self, tokens: Sequence[int], first: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """The logits of the tokens from `first` on, a row each, evaluated at once from an empty cache.
+
+        They lie in llama.cpp's memory until the next evaluation.
+        Raises:
+            GenerationError: there are more than `n_batch` tokens, or llama.cpp failed.
+        """
+        with self._lock:
+            if len(tokens) > self.n_batch:
+                raise GenerationError(f"{len(tokens)} tokens are more than n_batch = {self.n_batch}. Raise n_batch.")
+            self._forget_from(0)
+            batch = self.lib.llama_batch_init(len(tokens), 0, 1)
+            try:
+                batch.n_tokens = len(tokens)
+                for at, token in enumerate(tokens):
+                    batch.token[at], batch.pos[at], batch.n_seq_id[at], batch.seq_id[at][0] = token, at, 1, 0
+                    batch.logits[at] = at >= first
+                status = self.lib.llama_decode(self.pointer, batch)
+            finally:
+                self.lib.llama_batch_free(batch)
+            if status != 0:
+                self._forget_from(0)
+                raise GenerationError(f"llama.cpp stopped with status {status}: {last_complaint() or 'no reason given'}.")
+            self._evaluated = list(tokens)
+            return np.ctypeslib.as_array(self.lib.llama_get_logits(self.pointer), (len(tokens) - first, self.n_vocab))
 
     def _change_conversation(self, prompt: Prompt) -> None:
         """Keep what the cache holds of another conversation, and take up what is kept of this one."""
@@ -166,7 +214,7 @@ class LlamaContext:
 
     def _stream(
         self,
-        sampler: object,
+        drawing: Drawing,
         settings: AnswerSettings,
         stops: StopText,
         stats: GenerationStats,
@@ -174,14 +222,13 @@ class LlamaContext:
         begun: Sequence[int],
     ) -> Iterator[Piece]:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        for token in begun:
-            self.lib.llama_sampler_accept(sampler, token)
+        drawing.accept(begun)
         if begun:
             yield Piece("".join(stops.feed(decoder.decode(self.model.piece(token))) for token in begun))
         stats.finish = "length"
         first = 0.0
         while stats.answer_tokens < settings.max_tokens:
-            token = int(self.lib.llama_sampler_sample(sampler, self.pointer, -1))
+            token = drawing.next(self.pointer)
             self._check_number(token)
             now = time.perf_counter()
             if not first:
@@ -233,32 +280,6 @@ class LlamaContext:
             self.lib.llama_memory_clear(self._memory, True)
         self._evaluated = list(self._evaluated[: keep if partial else 0])
         return partial
-
-    def _sampler(self, settings: AnswerSettings) -> object:
-        """llama.cpp's sampler chain in its usual order: penalties, top-k, top-p, min-p, temperature, draw.
-
-        Only tokens of the answer are penalised: words of the evidence must stay easy to quote.
-        """
-        lib = self.lib
-        chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
-
-        def add(sampler: object) -> None:
-            lib.llama_sampler_chain_add(chain, sampler)
-
-        if settings.repeat_penalty > 1.0:
-            n_vocab = lib.llama_vocab_n_tokens(self.model.vocab)
-            add(lib.llama_sampler_init_penalties(n_vocab, PENALTY_LAST_N, settings.repeat_penalty, 0.0, 0.0))
-        if settings.temperature <= 0.0:
-            add(lib.llama_sampler_init_greedy())
-            return chain
-        if settings.top_k:
-            add(lib.llama_sampler_init_top_k(settings.top_k))
-        add(lib.llama_sampler_init_top_p(settings.top_p, 1))
-        add(lib.llama_sampler_init_min_p(settings.min_p, 1))
-        add(lib.llama_sampler_init_temp(settings.temperature))
-        seed = settings.seed if settings.seed >= 0 else 0xFFFFFFFF  # LLAMA_DEFAULT_SEED: a random one
-        add(lib.llama_sampler_init_dist(seed))
-        return chain
 
     def close(self) -> None:
         """Free the KV cache and buffers, what they hold being kept; waits for a running answer to end."""

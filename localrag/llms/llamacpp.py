@@ -73,7 +73,6 @@ class LlamaCppModel:
         self.model_id = fingerprint(header.path)
         self._model = Model(header.path, settings.n_gpu_layers, settings.use_mmap, settings.use_mlock)
         try:
-            states = states or KeptStates(None, 0, 0)
             self.context = LlamaContext(self._model, settings, states, _identity(self.model_id, settings))
             texts = (self._model.token_text(self._model.bos), self._model.token_text(self._model.eos))
             self.format = ChatFormat(header.chat_template, *texts)

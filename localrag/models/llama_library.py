@@ -24,6 +24,7 @@ logger = logging.getLogger("localrag.llamacpp")
 SPIN_COUNT = "3000"
 GGML_LOG_WARN, GGML_LOG_ERROR = 3, 4  # enum ggml_log_level in ggml.h
 _recent: collections.deque[str] = collections.deque(maxlen=40)
+_added: list[str] = []  # variables set here, for OpenMP alone
 _kept: list[Any] = []  # C callbacks that llama.cpp holds must never be collected
 
 
@@ -37,8 +38,9 @@ def llama_library() -> ModuleType:
     # Threads that wait by spinning slow each other ten times as soon as another process wants a core; threads that sleep
     # cost half of the speed on an idle machine. A short spin keeps both (figures in docs/decisions/001). libgomp reads
     # this once, when llama.cpp is loaded; who set it keeps it.
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+    if "OMP_WAIT_POLICY" not in os.environ and "GOMP_SPINCOUNT" not in os.environ:
+        os.environ["GOMP_SPINCOUNT"] = SPIN_COUNT
+        _added.append("GOMP_SPINCOUNT")
     import llama_cpp
 
     def receive(level: int, text: bytes, _data: Any) -> None:
@@ -54,6 +56,11 @@ def llama_library() -> ModuleType:
     llama_cpp.llama_backend_init()
     library: ModuleType = llama_cpp
     return library
+
+
+def environment_as_given() -> dict[str, str]:
+    """The environment this process was started in, for a program that is to run as it does by itself."""
+    return {name: value for name, value in os.environ.items() if name not in _added}
 
 
 def last_complaint() -> str:

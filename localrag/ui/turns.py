@@ -91,6 +91,8 @@ def _thinking(turn: Turn) -> None:
 def _waiting(engine: Engine, view: AnswerView) -> str:
     if engine.model_state.status == "loading":
         return f"Loading {plain(engine.model_state.name)}"
+    if view.state == "queued" and engine.tunings.running:
+        return "Tuning is running; the answer comes after it"
     if view.state == "queued" and view.ahead:
         return f"{'One answer' if view.ahead == 1 else f'{view.ahead} answers'} ahead of yours"
     tokens = f" {view.turn.plan.count():,} tokens" if view.turn.plan else ""

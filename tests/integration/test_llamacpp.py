@@ -17,6 +17,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from localrag.embeddings.llamacpp import LlamaCppEmbeddings
 from localrag.errors import GenerationError, ModelFileError, ModelLoadError
 from localrag.llms.base import GenerationStats, Piece
+from localrag.llms.drawing import PENALTY_LAST_N
 from localrag.llms.llamacpp import LlamaCppChat, LlamaCppModel, build, check
 from localrag.models.gguf_file import read_gguf
 from localrag.models.starter import starter_chat, starter_embedding
@@ -391,3 +392,20 @@ def test_the_vocabulary_survives_any_text(model: LlamaCppModel) -> None:
         tokens = model.tokenize(text)
         assert b"".join(model._model.piece(token) for token in tokens) == text.encode("utf-8", "replace")
     assert ctypes.sizeof(ctypes.c_int32) == 4
+
+
+def test_the_tokens_drawn_are_those_of_llama_cpps_own_penalty_and_greedy_samplers(model: LlamaCppModel) -> None:
+    tokens = prompt(model, "Write a short story about a lighthouse.")
+    forget(model)
+    ours = answer(model, tokens, AnswerSettings(temperature=0.0, repeat_penalty=1.3, max_tokens=24))[1]
+    context, lib = model.context, model.context.lib
+    chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
+    lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_penalties(context.n_vocab, PENALTY_LAST_N, 1.3, 0.0, 0.0))
+    lib.llama_sampler_chain_add(chain, lib.llama_sampler_init_greedy())
+    context.evaluate(tokens)
+    theirs = list[int]()
+    for _ in ours:
+        theirs.append(int(lib.llama_sampler_sample(chain, context.pointer, -1)))
+        context.evaluate(theirs[-1:], keep=len(tokens) + len(theirs) - 1)
+    lib.llama_sampler_free(chain)
+    assert ours == theirs

@@ -17,7 +17,7 @@ LAYERS = (
     {"__init__", "setting_groups", "settings", "document_types", "types", "errors", "privacy", "wording"},
     {"models", "embeddings", "llms", "documents", "retrieval", "prompts"},
     {"chat", "evaluation"},
-    {"stores"},
+    {"stores", "tuning"},
     {"library"},
     {"removal", "rereading", "bundles", "sync", "collection_map", "evaluating", "presets", "comparing", "asking"},
     {"intake", "watching", "doctor"},

@@ -1,0 +1,1 @@
+"""Tuning: which settings and which quantisation answer fastest on this machine, measured, with the quality beside the speed."""
