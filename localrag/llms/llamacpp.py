@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.messages.ai import UsageMetadata
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from pydantic import PrivateAttr
 
 from localrag.errors import ModelFileError
 from localrag.llms.base import GenerationStats, LoadedModel, Piece
 from localrag.llms.chat_format import ChatFormat
+from localrag.llms.chat_model import ModelChat
 from localrag.llms.llama_context import LlamaContext
 from localrag.models.gguf_file import GGUFFile, read_gguf
 from localrag.models.identity import fingerprint
@@ -22,8 +17,6 @@ from localrag.models.llama_library import Model
 from localrag.models.memory import check_fits
 from localrag.settings import AnswerSettings, ModelSettings
 from localrag.types import Prompt
-
-ROLES = {"human": "user", "ai": "assistant", "system": "system", "chat": "user"}
 
 
 def check(settings: ModelSettings) -> GGUFFile:
@@ -71,7 +64,7 @@ class LlamaCppModel:
             raise
         self.n_ctx = self.context.n_ctx
         self.stop: tuple[str, ...] = self.format.stop
-        self.llm: BaseChatModel = LlamaCppChat.over(self)
+        self.llm: BaseChatModel = ModelChat.over(self)
 
     def parts(self, roles: Sequence[str]) -> list[str | int]:
         return self.format.parts(roles)
@@ -83,13 +76,6 @@ class LlamaCppModel:
         """The BOS token, when the vocabulary wants one and the template did not write it (never twice)."""
         wanted = self._model.add_bos and self._model.bos >= 0
         return [self._model.bos] if wanted and list(first[:1]) != [self._model.bos] else []
-
-    def message_tokens(self, roles: Sequence[str], texts: Sequence[str]) -> list[int]:
-        """A whole prompt: template text with control tokens, message texts without."""
-        tokens: list[int] = []
-        for part in self.parts(roles):
-            tokens += self.tokenize(part, special=True) if isinstance(part, str) else self.tokenize(texts[part])
-        return self.bos_tokens(tokens) + tokens
 
     def generate(
         self, prompt: Prompt, settings: AnswerSettings, stop: Sequence[str], stats: GenerationStats
@@ -107,69 +93,3 @@ class LlamaCppModel:
         if hasattr(self, "context"):
             self.context.close()
         self._model.close()
-
-
-class LlamaCppChat(BaseChatModel):
-    """The model as a LangChain chat model, for any chain. Not for two threads at once."""
-
-    answer: AnswerSettings = AnswerSettings()
-    _loaded: LlamaCppModel = PrivateAttr()
-
-    @classmethod
-    def over(cls, loaded: LlamaCppModel, answer: AnswerSettings | None = None) -> LlamaCppChat:
-        """A chat model over a loaded one; `close()` of the loaded one ends it."""
-        chat = cls(answer=answer or AnswerSettings())
-        chat._loaded = loaded
-        return chat
-
-    @property
-    def _llm_type(self) -> str:
-        return "localrag-llamacpp"
-
-    def _stream(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> Iterator[ChatGenerationChunk]:
-        loaded = self._loaded
-        answer = AnswerSettings.model_validate(self.answer.model_dump() | kwargs)
-        tokens = loaded.message_tokens([ROLES.get(m.type, "user") for m in messages], [m.text.strip() for m in messages])
-        stats = GenerationStats()
-        loaded.reset_cancel()
-        for piece in loaded.generate(Prompt(tuple(tokens)), answer, [*loaded.stop, *(stop or [])], stats):
-            chunk = ChatGenerationChunk(message=AIMessageChunk(content=piece.text))
-            if run_manager:
-                run_manager.on_llm_new_token(piece.text, chunk=chunk)
-            yield chunk
-        details = {
-            "finish_reason": stats.finish,
-            "evaluated_tokens": stats.evaluated,
-            "prefill_rate": stats.prefill_rate,
-            "generation_rate": stats.generation_rate,
-        }
-        usage = UsageMetadata(
-            input_tokens=stats.prompt_tokens,
-            output_tokens=stats.answer_tokens,
-            total_tokens=stats.prompt_tokens + stats.answer_tokens,
-        )
-        yield ChatGenerationChunk(
-            message=AIMessageChunk(content="", response_metadata=details, usage_metadata=usage, chunk_position="last")
-        )
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        whole: AIMessageChunk | None = None
-        for chunk in self._stream(messages, stop, run_manager, **kwargs):
-            whole = chunk.message if whole is None else whole + chunk.message  # type: ignore[assignment]
-        assert whole is not None  # the closing chunk always comes
-        message = AIMessage(
-            content=whole.content, response_metadata=whole.response_metadata, usage_metadata=whole.usage_metadata
-        )
-        return ChatResult(generations=[ChatGeneration(message=message)])
