@@ -66,8 +66,15 @@ def last_complaint() -> str:
 class Model:
     """Weights and vocabulary of one GGUF file."""
 
-    def __init__(self, path: Path, n_gpu_layers: int = 0, use_mmap: bool = True, use_mlock: bool = False) -> None:
-        """Load the file.
+    def __init__(
+        self,
+        path: Path,
+        n_gpu_layers: int = 0,
+        use_mmap: bool = True,
+        use_mlock: bool = False,
+        vocab_only: bool = False,
+    ) -> None:
+        """Load the file, or with `vocab_only` its vocabulary alone, whose `n_ctx_train` and `n_embd` mean nothing.
 
         Raises:
             ModelFileError: missing, truncated, or not a GGUF file.
@@ -78,6 +85,7 @@ class Model:
         self.lib = llama_library()
         params = self.lib.llama_model_default_params()
         params.n_gpu_layers, params.use_mmap, params.use_mlock = n_gpu_layers, use_mmap, use_mlock
+        params.vocab_only = vocab_only
         _recent.clear()
         self.pointer = self.lib.llama_model_load_from_file(os.fsencode(path), params)
         if not self.pointer:
