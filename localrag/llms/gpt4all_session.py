@@ -51,14 +51,9 @@ class GPT4AllSession:
             )
         except Exception as exc:
             raise ModelLoadError(_why(path, device, str(exc).strip())) from exc
-        self._context = _pyllmodel.LLModelPromptContext(tokens_size=0, n_past=0, n_ctx=0)
-        self._call("", False, lambda _token: True, lambda _token, _text: True)
+        self._context = _pyllmodel.LLModelPromptContext(n_past=0, n_predict=0, n_batch=1)
+        self._call("", False, lambda _token: True, lambda _token, _text: True)  # tells the real n_ctx
         self.n_ctx = int(self._context.n_ctx)
-
-    @property
-    def used(self) -> int:
-        """Tokens in the context: what was evaluated of prompt and answer."""
-        return int(self._context.n_past)
 
     def evaluate(self, text: str, special: bool, keep: int, n_batch: int, stopped: Callable[[], bool]) -> list[int]:
         """Put a text behind the first `keep` tokens of the context; the tokens it was read as.
@@ -111,8 +106,6 @@ class GPT4AllSession:
 
     def _call(self, text: str, special: bool, prompt: Callable[[int], bool], response: Callable[[int, bytes], bool]) -> None:
         api, model = self._api, self._model.model.model
-        if model is None:
-            raise GenerationError("The model was closed. Load it again on the Model page.")
         api.llmodel.llmodel_prompt(
             model,
             text.replace("\0", "\ufffd").encode("utf-8", "replace"),
@@ -124,6 +117,10 @@ class GPT4AllSession:
             special,
             None,
         )
+
+    @property
+    def closed(self) -> bool:
+        return self._model.model.model is None
 
     def close(self) -> None:
         """Free the memory."""

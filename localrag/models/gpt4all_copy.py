@@ -6,6 +6,7 @@ Its llama.cpp is of mid-2024. What else it refuses (newer architectures) it says
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 from pathlib import Path
 
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 def why_refused(gguf: GGUFFile) -> str:
     """A clause that says why GPT4All cannot load a model, as far as the header tells; empty when it may."""
+    if not gguf.path.name.endswith((".gguf", ".bin")):  # the bindings would look for another name
+        return "its name does not end in .gguf"
     name = gguf.pre_tokenizer or ""
     if gguf.tokenizer_model == "gpt2" and name and name not in KNOWN_TOKENIZERS | KNOWN_AS.keys():
         return f"it does not know the tokenizer {name!r}"
@@ -55,6 +58,9 @@ def loadable(gguf: GGUFFile) -> Path:
         return target
     try:
         folder.mkdir(exist_ok=True)
+        for old in folder.iterdir():
+            if re.fullmatch(re.escape(gguf.path.stem) + r"\.[0-9a-f]{12}\.bin(\.tmp)?", old.name):
+                old.unlink()  # of an earlier file of this name, or never finished
     except OSError as exc:
         raise ModelFileError(f"The folder {folder} for a GPT4All copy cannot be made: {exc.strerror}. Use llamacpp.") from exc
     logger.info("GPT4All knows the tokenizer of %s under another name: copying it to %s", gguf.path, target)
