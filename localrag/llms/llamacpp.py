@@ -5,18 +5,13 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any
 
-from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.messages.ai import UsageMetadata
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from pydantic import PrivateAttr
 
 from localrag.errors import ModelFileError, PromptError
 from localrag.llms.base import GenerationStats, LoadedModel, Piece, Vocabulary
 from localrag.llms.chat_format import ChatFormat
+from localrag.llms.chat_model import ModelChat
 from localrag.llms.format_check import thinking_tokens
 from localrag.llms.formats import stop_texts
 from localrag.llms.kept_states import KeptStates, identity_of
@@ -29,8 +24,6 @@ from localrag.models.purpose import why_no_answer
 from localrag.models.trials import Trials
 from localrag.settings import AnswerSettings, ModelSettings
 from localrag.types import Prompt
-
-ROLES = {"human": "user", "ai": "assistant", "system": "system", "chat": "user"}
 
 
 def check(settings: ModelSettings) -> GGUFFile:
@@ -85,7 +78,7 @@ class LlamaCppModel:
         self.stop: tuple[str, ...] = ()
         with suppress(PromptError):  # a template that fails says so when it is needed; another format may be chosen
             self.stop = stop_texts(self.format, self._model)
-        self.llm: BaseChatModel = LlamaCppChat.over(self)
+        self.llm: BaseChatModel = ModelChat.over(self)
 
     @property
     def cached_tokens(self) -> int:
@@ -101,13 +94,6 @@ class LlamaCppModel:
         """The BOS token, when the vocabulary wants one and the template did not write it (never twice)."""
         wanted = self._model.add_bos and self._model.bos >= 0
         return [self._model.bos] if wanted and list(first[:1]) != [self._model.bos] else []
-
-    def message_tokens(self, roles: Sequence[str], texts: Sequence[str]) -> list[int]:
-        """A whole prompt: template text with control tokens, message texts without."""
-        tokens: list[int] = []
-        for part in self.parts(roles):
-            tokens += self.tokenize(part, special=True) if isinstance(part, str) else self.tokenize(texts[part])
-        return self.bos_tokens(tokens) + tokens
 
     def generate(
         self, prompt: Prompt, settings: AnswerSettings, stop: Sequence[str], stats: GenerationStats
@@ -137,69 +123,3 @@ def _identity(model_id: str, settings: ModelSettings) -> str:
     names = ("n_ctx", "flash_attn", "cache_type", "rope_scaling", "rope_freq_base", "rope_freq_scale", "n_gpu_layers")
     version = importlib.metadata.version("llama-cpp-python")
     return identity_of({"model": model_id, "llama-cpp-python": version} | {name: getattr(settings, name) for name in names})
-
-
-class LlamaCppChat(BaseChatModel):
-    """The model as a LangChain chat model, for any chain. Not for two threads at once."""
-
-    answer: AnswerSettings = AnswerSettings()
-    _loaded: LlamaCppModel = PrivateAttr()
-
-    @classmethod
-    def over(cls, loaded: LlamaCppModel, answer: AnswerSettings | None = None) -> LlamaCppChat:
-        """A chat model over a loaded one; `close()` of the loaded one ends it."""
-        chat = cls(answer=answer or AnswerSettings())
-        chat._loaded = loaded
-        return chat
-
-    @property
-    def _llm_type(self) -> str:
-        return "localrag-llamacpp"
-
-    def _stream(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> Iterator[ChatGenerationChunk]:
-        loaded = self._loaded
-        answer = AnswerSettings.model_validate(self.answer.model_dump() | kwargs)
-        tokens = loaded.message_tokens([ROLES.get(m.type, "user") for m in messages], [m.text.strip() for m in messages])
-        stats = GenerationStats()
-        loaded.reset_cancel()
-        for piece in loaded.generate(Prompt(tuple(tokens)), answer, [*loaded.stop, *(stop or [])], stats):
-            chunk = ChatGenerationChunk(message=AIMessageChunk(content=piece.text))
-            if run_manager:
-                run_manager.on_llm_new_token(piece.text, chunk=chunk)
-            yield chunk
-        details = {
-            "finish_reason": stats.finish,
-            "evaluated_tokens": stats.evaluated,
-            "prefill_rate": stats.prefill_rate,
-            "generation_rate": stats.generation_rate,
-        }
-        usage = UsageMetadata(
-            input_tokens=stats.prompt_tokens,
-            output_tokens=stats.answer_tokens,
-            total_tokens=stats.prompt_tokens + stats.answer_tokens,
-        )
-        yield ChatGenerationChunk(
-            message=AIMessageChunk(content="", response_metadata=details, usage_metadata=usage, chunk_position="last")
-        )
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        whole: AIMessageChunk | None = None
-        for chunk in self._stream(messages, stop, run_manager, **kwargs):
-            whole = chunk.message if whole is None else whole + chunk.message  # type: ignore[assignment]
-        assert whole is not None  # the closing chunk always comes
-        message = AIMessage(
-            content=whole.content, response_metadata=whole.response_metadata, usage_metadata=whole.usage_metadata
-        )
-        return ChatResult(generations=[ChatGeneration(message=message)])

@@ -18,6 +18,10 @@ def check_model(settings: ModelSettings) -> None:
         from localrag.llms import llamacpp
 
         llamacpp.check(settings)
+    elif settings.llm == "gpt4all":
+        from localrag.llms import gpt4all
+
+        gpt4all.check(settings)
 
 
 def load_model(settings: ModelSettings, trials: Trials | None = None, states: KeptStates | None = None) -> LoadedModel:
@@ -32,6 +36,17 @@ def load_model(settings: ModelSettings, trials: Trials | None = None, states: Ke
         from localrag.llms import fake
 
         return fake.build(settings)
+    if settings.llm == "gpt4all":
+        from localrag.llms import gpt4all
+
+        return gpt4all.build(settings)
     from localrag.llms import llamacpp
 
     return llamacpp.build(settings, trials, states)
+
+
+def unsupported(llm: str) -> tuple[str, ...]:
+    """Settings that a backend has no place for; changing them does nothing."""
+    from localrag.llms import gpt4all
+
+    return gpt4all.UNSUPPORTED if llm == "gpt4all" else ()

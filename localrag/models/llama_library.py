@@ -82,8 +82,11 @@ class Model:
         use_mmap: bool = True,
         use_mlock: bool = False,
         check_tensors: bool = False,
+        vocab_only: bool = False,
     ) -> None:
-        """Load the file; `check_tensors` reads all weights and refuses those that are no numbers.
+        """Load the file, or with `vocab_only` its vocabulary alone, whose `n_ctx_train` and `n_embd` mean nothing.
+
+        `check_tensors` reads all weights and refuses those that are no numbers.
 
         Raises:
             ModelFileError: missing, truncated, or not a GGUF file.
@@ -94,7 +97,7 @@ class Model:
         self.lib = llama_library()
         params = self.lib.llama_model_default_params()
         params.n_gpu_layers, params.use_mmap, params.use_mlock = n_gpu_layers, use_mmap, use_mlock
-        params.check_tensors = check_tensors
+        params.check_tensors, params.vocab_only = check_tensors, vocab_only
         _recent.clear()
         self.pointer = self.lib.llama_model_load_from_file(os.fsencode(path), params)
         if not self.pointer:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from localrag.llms.base import GenerationStats
+from localrag.llms.chat_model import prompt_of
 from localrag.llms.kept_states import KeptStates
 from localrag.llms.llamacpp import LlamaCppModel, check
 from localrag.models.starter import starter_chat
 from localrag.settings import AnswerSettings, ModelSettings
-from localrag.types import Prompt
+from localrag.types import Prompt, Role
 
 pytestmark = pytest.mark.models
 
@@ -39,8 +41,9 @@ def model(settings: ModelSettings, states: KeptStates) -> Iterator[LlamaCppModel
 
 
 def prompt(model: LlamaCppModel, conversation: str, *texts: str) -> Prompt:
-    roles = ["system", *(["user", "assistant"] * len(texts))[: len(texts)]]
-    return Prompt(tuple(model.message_tokens(roles, ["You are a helpful assistant.", *texts])), conversation=conversation)
+    roles: list[Role] = ["user", "assistant"] * len(texts)
+    messages: list[tuple[Role, str]] = [("system", "You are a helpful assistant."), *zip(roles, texts, strict=False)]
+    return replace(prompt_of(model, messages), conversation=conversation)
 
 
 def answer(model: LlamaCppModel, asked: Prompt) -> tuple[str, GenerationStats]:

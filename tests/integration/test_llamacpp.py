@@ -17,12 +17,13 @@ from langchain_core.prompts import ChatPromptTemplate
 from localrag.embeddings.llamacpp import LlamaCppEmbeddings
 from localrag.errors import GenerationError, ModelFileError, ModelLoadError
 from localrag.llms.base import GenerationStats, Piece
+from localrag.llms.chat_model import ModelChat, prompt_of
 from localrag.llms.drawing import PENALTY_LAST_N
-from localrag.llms.llamacpp import LlamaCppChat, LlamaCppModel, build, check
+from localrag.llms.llamacpp import LlamaCppModel, build, check
 from localrag.models.gguf_file import read_gguf
 from localrag.models.starter import starter_chat, starter_embedding
 from localrag.settings import AnswerSettings, ModelSettings
-from localrag.types import Prompt
+from localrag.types import Prompt, Role
 
 pytestmark = pytest.mark.models
 
@@ -52,10 +53,11 @@ def model(shared: LlamaCppModel) -> LlamaCppModel:
     return shared
 
 
-def prompt(model: LlamaCppModel, question: str, *more: str) -> list[int]:
+def prompt(model: LlamaCppModel, question: str, *more: str, system: str = "You are a helpful assistant.") -> list[int]:
     """A conversation: question, answer, question ..."""
-    texts = ["You are a helpful assistant.", question, *more]
-    return model.message_tokens(["system", *(["user", "assistant"] * len(texts))[: len(texts) - 1]], texts)
+    texts = [system, question, *more]
+    roles: list[Role] = ["system", *(["user", "assistant"] * len(texts))[: len(texts) - 1]]  # type: ignore[list-item]
+    return list(prompt_of(model, list(zip(roles, texts, strict=True))).tokens)
 
 
 def answer(
@@ -122,7 +124,7 @@ def test_only_new_tokens_are_evaluated_and_the_answer_is_that_of_a_fresh_context
         forget(model)
         first_tokens = prompt(model, f"{CONTEXT}Question: Who designed the motor?")
         first, generated, _ = answer(model, first_tokens)
-        closing = model.message_tokens(["system", "user", "assistant", "user"], ["", "", "", "Question: What does it weigh?"])
+        closing = prompt(model, "", "", "Question: What does it weigh?", system="")
         second_tokens = [*first_tokens, *generated, *closing[closing.index(END_OF_TURN, 12) :]]
         second, _, stats = answer(model, second_tokens)
         return first, second, stats, len(first_tokens) + len(generated)
@@ -323,8 +325,8 @@ def test_a_window_that_cannot_be_held_is_refused_with_the_numbers(settings: Mode
         build(settings.model_copy(update={"n_ctx": 1_048_576}))
 
 
-def chat(model: LlamaCppModel, **changes: float) -> LlamaCppChat:
-    return LlamaCppChat.over(model, AnswerSettings.model_validate(GREEDY.model_dump() | changes))
+def chat(model: LlamaCppModel, **changes: float) -> ModelChat:
+    return ModelChat.over(model, AnswerSettings.model_validate(GREEDY.model_dump() | changes))
 
 
 def test_a_langchain_chain_gets_text(model: LlamaCppModel) -> None:

@@ -25,6 +25,7 @@ from localrag.documents.source import Source
 from localrag.evaluation.page_server import served
 from localrag.library import Library
 from localrag.llms import llamacpp
+from localrag.llms.chat_model import ModelChat
 from localrag.models.gpt4all_copy import gpt4all_copy
 from localrag.models.llama_library import Model
 from localrag.models.starter import STARTER_CHAT, STARTER_CHAT_AS_SHIPPED, STARTER_EMBEDDING_AS_SHIPPED
@@ -178,7 +179,7 @@ def community(request: pytest.FixtureRequest, models_dir: Path, tmp_path_factory
 def ours(models_dir: Path) -> Iterator[Any]:
     """Our own model, greedy and short."""
     loaded = llamacpp.build(ModelSettings(model_path=models_dir / STARTER_CHAT, n_ctx=2048, n_threads=THREADS))
-    yield llamacpp.LlamaCppChat.over(loaded, AnswerSettings(temperature=0.0, max_tokens=MAX_TOKENS))  # type: ignore[arg-type]
+    yield ModelChat.over(loaded, AnswerSettings(temperature=0.0, max_tokens=MAX_TOKENS))
     loaded.close()
 
 
