@@ -52,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
         return command
 
     _app_commands(add)
+    _model_commands(add)
     _document_commands(add, inside)
     _question_commands(add, inside)
     return root
@@ -91,6 +92,15 @@ def _app_commands(add: Add) -> None:
     bench.add_argument("--document", type=Path, metavar="PATH", help="an HTML post; default: the user guide")
     bench.add_argument("--questions", type=Path, metavar="FILE", help='JSONL with {"question": ...}')
     bench.add_argument("--runs", type=_positive, default=3, metavar="N", help="runs of each measurement, default 3")
+
+
+def _model_commands(add: Add) -> None:
+    models = add("models", "downloads:models", "list the model files there are, and which are in use")
+    models.add_argument("--catalogue", action="store_true", help="and those that can be downloaded by name")
+
+    download = add("download", "downloads:download", "fetch a model into the models folder; goes on where it was broken off")
+    download.add_argument("model", metavar="NAME|URL", help="a name of `models --catalogue`, or the address of a .gguf file")
+    download.add_argument("--sha256", default="", metavar="HEX", help="what the file's SHA-256 must be")
 
 
 def _document_commands(add: Add, inside: argparse.ArgumentParser) -> None:

@@ -29,10 +29,11 @@ from localrag.llms.base import LoadedModel
 from localrag.llms.registry import check_model
 from localrag.llms.worker import ModelState, ModelWorker
 from localrag.models.catalogue import ModelEntry, list_models
+from localrag.models.download_jobs import Downloads
 from localrag.models.starter import starter_chat
 from localrag.prompts.hub import prompt
 from localrag.retrieval.search import MOST_CHARS
-from localrag.settings import FIELD_GROUP, ModelSettings, RetrievalSettings, Settings, save_applied
+from localrag.settings import FIELD_GROUP, ModelSettings, RetrievalSettings, Settings, hub_token, save_applied
 from localrag.types import EVERYWHERE, Conversation, DocumentRecord, Evidence, SearchFilter, SearchResult, Timings, Turn
 from localrag.watching import FolderWatcher
 
@@ -52,6 +53,7 @@ class Engine:
         self.library = Library(settings)
         self.intake = Intake(self.library)
         self.evaluations = Evaluations(self.library)
+        self.downloads = Downloads(settings.models_dir, hub_token())
         self.watcher = FolderWatcher(self.library, self.intake.sync)
         self.store = ConversationStore(settings.data_dir / "conversations.sqlite")
         self._worker = ModelWorker()
@@ -270,7 +272,7 @@ class Engine:
             if self._closed:
                 return
             self._closed = True
-        for part in (self.watcher, self.evaluations, self.intake, self._worker, self.library, self.store):
+        for part in (self.downloads, self.watcher, self.evaluations, self.intake, self._worker, self.library, self.store):
             part.close()
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "Settings",
     "VectorSettings",
     "WebSettings",
+    "hub_token",
     "load_settings",
     "save_applied",
 ]
@@ -145,6 +146,11 @@ def load_settings(
     ):
         settings = settings.with_values(values, origin)
     return settings
+
+
+def hub_token(environ: Mapping[str, str] | None = None) -> str:
+    """The token for models of Hugging Face that want one, by that hub's own variable; empty when there is none."""
+    return (os.environ if environ is None else environ).get("HF_TOKEN", "").strip()
 
 
 def applied_values(data_dir: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from localrag.models.gguf_file import read_gguf
 from localrag.models.starter import STARTER_CHAT
 from localrag.ui import state
 from localrag.ui.errors import show_errors
+from localrag.ui.get_models import get_models
 from localrag.ui.markup import plain
 from localrag.ui.model_facts import device_report, model_facts
 from localrag.ui.model_form import PROMPTS, answering_sliders, changes, fits, loading_sliders
@@ -72,3 +73,5 @@ def controls() -> None:
 
 
 controls()
+with st.expander("Get a model", icon=":material/download:", expanded=bool(engine.downloads.jobs)):
+    get_models(engine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -15,6 +16,7 @@ _ASKED, _QUESTION = "removal_asked", "question"
 _LAB_SETTINGS, _LAB_FOUND, _LAB_OPTION = "lab_settings", "lab_found", "w_lab"
 _PICKED, _SUMMARY, _LEAVE = "picked_documents", "summary_of", "leave_for_chat"
 _ADDRESS = "c"
+_MODEL_FILE = "w_model_path"
 COLLECTION_BOX = "collection_box"
 LAB_QUESTION = "w_lab_question"
 
@@ -183,6 +185,11 @@ def is_dismissed(job: str) -> bool:
 def dismiss(jobs: Sequence[str]) -> None:
     """Put the outcomes of jobs away."""
     st.session_state[_DISMISSED] = frozenset(jobs)
+
+
+def show_model(path: Path) -> None:
+    """Let the picker of the Model page show this file."""
+    st.session_state[_MODEL_FILE] = path
 
 
 def lab_settings(side: str) -> dict[str, Any] | None:
