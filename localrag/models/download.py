@@ -141,7 +141,7 @@ class Fetching:
         if want.size is not None and total not in (None, want.size):
             raise self._other_bytes(f" ({total:,} bytes instead of {want.size:,})")
         self._total = total or want.size or 0
-        part.note(Notes(opened.validator, opened.sha256, total))
+        part.note(Notes(opened.validator, opened.sha256 or part.notes.sha256, total))  # a mirror may not say it again
         self._check_room()
 
     def _body(self, opened: Opened) -> Iterator[Step]:

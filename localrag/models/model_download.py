@@ -76,7 +76,7 @@ def download_model(
         yield Step("connecting", 0, 0)
         order, name = _ask(order, name, patience, token)
     target, order, md5 = folder / name, *_stated_by_gpt4all(order, name, patience)
-    if target.exists():
+    if target.exists() or target.is_symlink():
         yield from _compare(order, md5, target, started)
         return
     try:
@@ -158,15 +158,21 @@ def _compare(order: Order, md5: str, target: Path, started: float) -> Iterator[S
     Raises:
         DownloadError: it is another file, or nothing tells.
     """
-    size, expected = target.stat().st_size, order.sha256 or md5
+    expected = order.sha256 or md5
     if not expected:
         raise DownloadError(
             f"{target} is there already, and {host(order.address)} states no checksum that would tell whether it is the same. "
             "Rename or delete it to download it again."
         )
-    yield Step("checking", 0, size)
-    sha256 = sha256_of(target)
-    if expected not in (sha256, _md5_of(target) if md5 else ""):
+    yield Step("checking", 0, 0)
+    try:
+        size, sha256 = target.stat().st_size, sha256_of(target)
+        same = expected in (sha256, _md5_of(target) if md5 else "")
+    except OSError as exc:
+        raise DownloadError(
+            f"{target} is there already and cannot be read: {exc.strerror}. Rename or delete it first."
+        ) from exc
+    if not same:
         raise DownloadError(
             f"{target} is there already with other contents than {expected[:12]}…, and was not replaced. "
             "Rename or delete it first."

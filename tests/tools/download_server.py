@@ -167,6 +167,20 @@ def drips(handler: Handler, piece: int = 16_384, pause_s: float = 0.02) -> None:
         handler.wfile.flush()
 
 
+def in_chunks(whole: bool) -> Reply:
+    """Sends the file in chunks, without saying how long it is; unless `whole`, the last one is missing."""
+
+    def reply(handler: Handler) -> None:
+        content = handler.served.content
+        handler.send(200, {"Content-Length": None, "Transfer-Encoding": "chunked"})
+        for at in range(0, len(content), 100_000):
+            piece = content[at : at + 100_000]
+            handler.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+        handler.wfile.write(b"0\r\n\r\n" if whole else b"")
+
+    return reply
+
+
 def status(code: int, body: bytes = b"sorry", **headers: Any) -> Reply:
     """Answers with this status."""
     return lambda handler: handler.send(code, {name.replace("_", "-"): value for name, value in headers.items()}, body)

@@ -29,6 +29,7 @@ from localrag.models.model_download import (
 )
 from localrag.models.starter import DOWNLOAD_FOLDER
 from tests.tools.download_server import (
+    Handler,
     Host,
     another_range,
     breaks_off,
@@ -36,7 +37,9 @@ from tests.tools.download_server import (
     data,
     download_server,
     drips,
+    good,
     ignores_ranges,
+    in_chunks,
     moved,
     stalls,
     status,
@@ -282,6 +285,13 @@ def test_a_body_of_unknown_length_ends_with_the_connection(host: Host, tmp_path:
     assert {step.total for step in steps} == {0}
 
 
+def test_a_body_in_chunks_is_whole_when_its_last_chunk_came(host: Host, tmp_path: Path) -> None:
+    host.replies = [in_chunks(whole=False), in_chunks(whole=True)]
+    steps, done = run(host.model, tmp_path)
+    assert done.sha256 == host.sha256
+    assert len([step for step in steps if step.state == "waiting"]) == 1
+
+
 def test_another_size_than_the_catalogue_s_is_refused_before_the_first_byte(host: Host, tmp_path: Path) -> None:
     said = failure(host.model, tmp_path, host.sha256, known_by=CATALOGUE, size=5)
     assert "other bytes for tiny.gguf than the catalogue says" in said
@@ -459,6 +469,22 @@ def test_a_file_that_changed_on_hugging_face_starts_over(proxied: Host, tmp_path
     assert proxied.asked[-1].range is None
 
 
+def test_where_hugging_face_vouches_for_the_file_another_etag_of_its_storage_starts_nothing_over(
+    proxied: Host, tmp_path: Path
+) -> None:
+    address = "http://huggingface.co/ada/tiny/resolve/main/tiny.gguf"
+    proxied.places[address] = moved("http://cas.hf.example/xet", X_Linked_ETag=f'"{proxied.sha256}"')
+
+    def elsewhere(handler: Handler) -> None:
+        proxied.headers = {"ETag": '"another"'}
+        good(handler)
+
+    proxied.replies = [breaks_off(HALF), elsewhere]
+    _, done = run(address, tmp_path)
+    assert (done.checked_against, done.sha256) == (STATED, proxied.sha256)
+    assert proxied.asked[-1].range == f"bytes={HALF}-"
+
+
 def test_a_locked_model_of_hugging_face_says_what_to_do(proxied: Host, tmp_path: Path) -> None:
     proxied.reply = status(401, X_Error_Code="GatedRepo")
     said = failure("http://huggingface.co/ada/tiny/resolve/main/tiny.gguf", tmp_path)
@@ -507,6 +533,13 @@ def test_another_file_of_that_name_is_not_replaced(host: Host, tmp_path: Path) -
     assert (tmp_path / "tiny.gguf").read_bytes() == b"mine"
     (tmp_path / "tiny.gguf").write_bytes(host.content)
     assert run(host.model, tmp_path)[1].checked_against == STATED
+
+
+def test_what_is_no_file_is_not_replaced_either(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "tiny.gguf").mkdir()
+    (tmp_path / "gone.gguf").symlink_to(tmp_path / "nowhere")
+    for name in ("tiny", "gone"):
+        assert "cannot be read" in failure(f"{host.address}/{name}.gguf", tmp_path, host.sha256)
 
 
 def test_a_file_that_appears_meanwhile_is_not_replaced(host: Host, tmp_path: Path) -> None:
@@ -596,6 +629,6 @@ def test_stopping_takes_effect_at_once_and_keeps_the_part(host: Host, tmp_path: 
     if part(tmp_path).exists():
         kept = part(tmp_path).stat().st_size
         assert "which are kept" in str(caught[0])
-        host.reply = ignores_ranges if kept == 0 else lambda handler: type(host)().reply(handler)
+        host.reply = good
         assert run(host.model, tmp_path)[1].sha256 == host.sha256
         assert host.asked[-1].range == f"bytes={kept}-"
