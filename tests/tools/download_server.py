@@ -83,6 +83,12 @@ class Handler(BaseHTTPRequestHandler):
         with suppress(OSError):  # who asked has gone
             act(self)
 
+    def do_CONNECT(self) -> None:
+        """As a proxy for https: refuses the tunnel, once it was asked for."""
+        self.served.asked.append(Asked(f"https://{self.path}", {}))
+        self.close_connection = True
+        self.send(403, {})
+
     def start(self) -> int:
         """The first byte asked for, if the file is still the one it was."""
         wanted = self.headers.get("Range")

@@ -399,6 +399,12 @@ def test_a_refusal_is_one_sentence_at_the_first_try(host: Host, tmp_path: Path, 
     assert len(host.asked) == 1
 
 
+def test_a_refusal_before_the_name_is_known_names_what_was_asked_for(host: Host, tmp_path: Path) -> None:
+    host.reply = status(404)
+    assert "has no pip at " in failure(f"{host.address}/project/pip/", tmp_path)
+    assert f"{host.address[7:]} has no {host.address[7:]} at" in failure(host.address, tmp_path)
+
+
 def test_a_host_that_asks_to_wait_is_waited_for_or_named(host: Host, tmp_path: Path) -> None:
     host.replies = [status(429, Retry_After="0"), status(503, Retry_After="Mon, 02 Mar 2020 10:00:00 GMT")]
     steps, done = run(host.model, tmp_path)
@@ -430,6 +436,15 @@ def test_the_proxy_of_the_environment_is_used_and_no_proxy_heeded(
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         run(f"{other.address}/direct.gguf", tmp_path)
         assert other.asked[-1].path == "/direct.gguf"
+
+
+def test_https_goes_through_the_proxy_of_https(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", host.address)
+    said = failure("https://huggingface.co/ada/tiny/resolve/main/tiny.gguf", tmp_path)
+    assert "huggingface.co is out of reach through the proxy" in said
+    assert [asked.path for asked in host.asked] == ["https://huggingface.co:443"]
 
 
 def test_a_proxy_that_does_not_answer_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
