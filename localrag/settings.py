@@ -149,8 +149,9 @@ def load_settings(
 
 
 def hub_token(environ: Mapping[str, str] | None = None) -> str:
-    """The token for models of Hugging Face that want one, by that hub's own variable; empty when there is none."""
-    return (os.environ if environ is None else environ).get("HF_TOKEN", "").strip()
+    """The token for models of Hugging Face that want one, by that hub's own variable; empty when there is none to send."""
+    token = (os.environ if environ is None else environ).get("HF_TOKEN", "").strip()
+    return token if token.isascii() and token.isprintable() else ""
 
 
 def applied_values(data_dir: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from email.message import Message
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
 from localrag.errors import DownloadError
 
@@ -46,12 +46,16 @@ def _split(address: str) -> SplitResult:
     return parts
 
 
-def check_hop(origin: str, target: str) -> None:
-    """Raise unless a redirect may be followed: to http or https, and never from https down to http on another machine.
+def next_hop(origin: str, location: str) -> str:
+    """Where a redirect leads: to http or https, and never from https down to http on another machine.
 
     Raises:
-        DownloadError: it may not.
+        DownloadError: it may not be followed.
     """
+    try:
+        target = urljoin(origin, location)
+    except ValueError:
+        target = location
     parts = _split(target)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise DownloadError(f"{host(origin)} redirects to {shown(target)}, which is no web address. Try another link.")
@@ -60,6 +64,7 @@ def check_hop(origin: str, target: str) -> None:
             f"{host(origin)} redirects from https to {shown(target)}, where anybody on the way could change the file. "
             "It was not followed; try another link."
         )
+    return target
 
 
 def is_loopback(hostname: str) -> bool:

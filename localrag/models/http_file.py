@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from requests.auth import AuthBase
@@ -14,8 +14,8 @@ from urllib3.exceptions import HTTPError as TransportError
 from urllib3.exceptions import ReadTimeoutError
 
 from localrag.errors import DownloadError
-from localrag.models.direct_links import HUGGING_FACE, check_hop, host, shown
-from localrag.models.http_status import Broken, linked_sha256, range_of, refuse, validator_of
+from localrag.models.direct_links import HUGGING_FACE, host, next_hop, shown
+from localrag.models.http_status import Broken, header, linked_sha256, range_of, refuse, validator_of
 
 MAX_HOPS = 10
 BLOCK = 1 << 18
@@ -133,11 +133,10 @@ def open_file(address: str, name: str, sought: Sought, patience: Patience, token
         response = _get(address, start, validator, patience, token)
         stated = stated or linked_sha256(address, response)
         same = not (stated and sought.sha256) or stated == sought.sha256
-        target = response.headers.get("Location", "").strip()
+        target = header(response, "Location")
         if response.status_code in REDIRECTS and target:
             response.close()
-            origin, address = address, urljoin(address, target)
-            check_hop(origin, address)
+            address = next_hop(address, target)
             start = start if same else 0
             continue
         opened = _opened(response, start, sought, stated) if same or not start else None
@@ -179,7 +178,8 @@ def _get(address: str, start: int, validator: str, patience: Patience, token: st
     timeout = (patience.connect_s, patience.stall_s)
     try:
         auth = bearer(address, token)
-        return requests.get(address, headers=headers, stream=True, timeout=timeout, allow_redirects=False, auth=auth)
+        with _OneHop() as session:
+            return session.get(address, headers=headers, stream=True, timeout=timeout, allow_redirects=False, auth=auth)
     except requests.exceptions.SSLError as exc:
         raise DownloadError(
             f"No secure connection to {host(address)} could be made: its certificate is not trusted. "
@@ -193,6 +193,13 @@ def _get(address: str, start: int, validator: str, patience: Patience, token: st
         raise DownloadError(f"{shown(address)} cannot be asked for: {exc}. Check its spelling.") from exc
     except (requests.RequestException, TransportError, OSError) as exc:
         raise Broken("is out of reach", out_of_reach=True) from exc
+
+
+class _OneHop(requests.Session):
+    """Even without following a redirect a session would read its body, however long, and take its target apart."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
 
 
 class _Bearer(AuthBase):

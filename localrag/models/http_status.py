@@ -34,12 +34,20 @@ def range_of(response: requests.Response) -> tuple[int | None, int | None]:
     return int(match[1]) if match[1] else None, int(match[2]) if match[2] != "*" else None
 
 
+def header(response: requests.Response, name: str) -> str:
+    """A header as text: it comes as Latin-1, and hosts put UTF-8 into it."""
+    value = str(response.headers.get(name, "")).strip()
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return value
+
+
 def validator_of(response: requests.Response) -> str:
     """What to send as If-Range: a strong ETag, else the date of the last change, else nothing (RFC 9110, 13.1.5)."""
-    etag = response.headers.get("ETag", "").strip()
-    if etag.startswith('"'):
-        return etag
-    return "" if etag else response.headers.get("Last-Modified", "").strip()
+    etag, changed = (response.headers.get(name, "").strip() for name in ("ETag", "Last-Modified"))
+    found = etag if etag.startswith('"') else "" if etag else changed
+    return found if found.isprintable() else ""
 
 
 def linked_sha256(address: str, response: requests.Response) -> str:

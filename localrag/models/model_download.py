@@ -12,13 +12,14 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from urllib3.exceptions import HTTPError as TransportError
 
 from localrag.errors import DownloadError, ModelFileError
 from localrag.models.direct_links import GPT4ALL, direct, host, name_in, name_in_header, shown
 from localrag.models.download import Fetching, Step, Want, sha256_of
 from localrag.models.gguf_file import MAGIC, read_gguf
 from localrag.models.http_file import Opened, Patience, Sought, Stop, open_file
-from localrag.models.http_status import SHA256, Broken
+from localrag.models.http_status import SHA256, Broken, header
 from localrag.models.memory import PART
 from localrag.models.not_gguf import explain
 from localrag.models.part_file import Part, open_part
@@ -129,7 +130,7 @@ def _ask(order: Order, name: str, patience: Patience, token: str) -> tuple[Order
 
 
 def _name_of(opened: Opened) -> str:
-    return name_in_header(opened.response.headers.get("Content-Disposition", "")) or name_in(opened.response.url or "")
+    return name_in_header(header(opened.response, "Content-Disposition")) or name_in(opened.response.url or "")
 
 
 def _stated_by_gpt4all(order: Order, name: str, patience: Patience) -> tuple[Order, str]:
@@ -147,7 +148,7 @@ def _stated_by_gpt4all(order: Order, name: str, patience: Patience) -> tuple[Ord
             models = json.loads(response.raw.read(LARGEST_LIST, decode_content=True))
         entry: dict[str, Any] = next((entry for entry in models if entry.get("filename") == name), {})
         sha256, md5, size = (str(entry.get(key, "")).lower() for key in ("sha256sum", "md5sum", "filesize"))
-    except (requests.RequestException, OSError, ValueError, AttributeError, TypeError):
+    except (requests.RequestException, TransportError, OSError, ValueError, AttributeError, TypeError):
         return order, ""
     order = replace(order, size=order.size or (int(size) if size.isdecimal() else None))
     return (replace(order, sha256=sha256, known_by=STATED), "") if SHA256.fullmatch(sha256) else (order, md5)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from localrag.errors import DownloadError
-from localrag.models.direct_links import check_hop, direct, safe_name
+from localrag.models.direct_links import direct, next_hop, safe_name
 from localrag.models.download import Step
 from localrag.models.download_jobs import DownloadJob, Downloads, Pace
 from localrag.models.http_file import Patience, Stop, bearer
@@ -210,13 +210,24 @@ def test_the_page_about_a_file_on_hugging_face_becomes_the_file(given: str, fetc
 
 
 def test_a_redirect_never_leads_from_https_down_to_http_but_on_this_machine() -> None:
-    check_hop("https://a.example/x", "https://b.example/x")
-    check_hop("http://a.example/x", "http://b.example/x")
-    check_hop("https://a.example/x", "http://127.0.0.1:8000/x")
-    check_hop("https://a.example/x", "http://[::1]/x")
-    for target in ("http://b.example/x", "http://127.0.0.1.b.example/x", "ftp://b.example/x", "http://:80/x", "https://b:x/"):
+    assert next_hop("https://a.example/x/y", "../z?a=b") == "https://a.example/z?a=b"
+    for origin, target in (
+        ("https://a.example/x", "https://b.example/x"),
+        ("http://a.example/x", "http://b.example/x"),
+        ("https://a.example/x", "http://127.0.0.1:8000/x"),
+        ("https://a.example/x", "http://[::1]/x"),
+    ):
+        assert next_hop(origin, target) == target
+    for target in (
+        "http://b.example/x",
+        "http://127.0.0.1.b.example/x",
+        "ftp://b.example/x",
+        "http://:80/x",
+        "https://b:x/",
+        "//[b",
+    ):
         with pytest.raises(DownloadError):
-            check_hop("https://a.example/x", target)
+            next_hop("https://a.example/x", target)
 
 
 def test_the_token_goes_to_hugging_face_over_https_alone() -> None:
@@ -225,7 +236,7 @@ def test_the_token_goes_to_hugging_face_over_https_alone() -> None:
         assert bearer(address, "t") is None
     assert bearer("https://huggingface.co/a", "") is None
     assert hub_token({"HF_TOKEN": " hf_x\n"}) == "hf_x"
-    assert hub_token({}) == ""
+    assert hub_token({}) == hub_token({"HF_TOKEN": "hf_x\nHost: y"}) == ""
 
 
 @pytest.mark.parametrize(

@@ -373,6 +373,17 @@ def test_a_circle_of_redirects_and_a_redirect_to_no_web_address_are_said(host: H
     assert "in a circle" in failure(host.model, tmp_path)
     host.reply = moved("file:///etc/passwd")
     assert "which is no web address" in failure(host.model, tmp_path)
+    host.reply = moved("http://[bad")
+    assert "is no web address" in failure(host.model, tmp_path)
+
+
+def test_the_body_of_a_redirect_is_not_waited_for(host: Host, tmp_path: Path) -> None:
+    def endless(handler: Handler) -> None:
+        handler.send(302, {"Location": "/there", "Content-Length": 10**12}, b"moved")
+        host.gate.wait(WAIT_S)
+
+    host.places["/files/tiny.gguf"] = endless
+    assert run(host.model, tmp_path)[1].sha256 == host.sha256
 
 
 def test_a_web_page_in_place_of_the_model_is_said(host: Host, tmp_path: Path) -> None:
