@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
         return command
 
     _app_commands(add)
+    _model_commands(add)
     _document_commands(add, inside)
     _question_commands(add, inside)
     return root
@@ -107,6 +108,15 @@ def _app_commands(add: Add) -> None:
     tune.add_argument(
         "--loss", type=_percent, default=1.0, metavar="PERCENT", help="how much worse the perplexity may be, default 1"
     )
+
+
+def _model_commands(add: Add) -> None:
+    models = add("models", "downloads:models", "list the model files there are, and which are in use")
+    models.add_argument("--catalogue", action="store_true", help="and those that can be downloaded by name")
+
+    download = add("download", "downloads:download", "fetch a model into the models folder; goes on where it was broken off")
+    download.add_argument("model", metavar="NAME|URL", help="a name of `models --catalogue`, or the address of a .gguf file")
+    download.add_argument("--sha256", default="", metavar="HEX", help="what the file's SHA-256 must be")
 
 
 def _document_commands(add: Add, inside: argparse.ArgumentParser) -> None:

@@ -25,10 +25,11 @@ from localrag.llms.kept_states import KeptStates
 from localrag.llms.registry import check_model
 from localrag.llms.worker import ModelState, ModelWorker
 from localrag.models.catalogue import ModelEntry, list_models
+from localrag.models.download_jobs import Downloads
 from localrag.models.starter import starter_chat
 from localrag.models.trials import Trials
 from localrag.presets import Presets
-from localrag.settings import FIELD_GROUP, ModelSettings, Settings, save_applied
+from localrag.settings import FIELD_GROUP, ModelSettings, Settings, hub_token, save_applied
 from localrag.tuning.tunings import Tunings
 from localrag.types import EVERYWHERE, Conversation, Evidence, SearchFilter
 from localrag.watching import FolderWatcher
@@ -48,6 +49,7 @@ class Engine:
         self.intake = Intake(self.library)
         self.evaluations = Evaluations(self.library)
         self.presets = Presets(settings.data_dir)
+        self.downloads = Downloads(settings.models_dir, hub_token())
         self.watcher = FolderWatcher(self.library, self.intake.sync)
         self.store = ConversationStore(settings.data_dir / "conversations.sqlite")
         kept = (settings.model.kept_memory_mb * 1_000_000, settings.model.kept_disk_mb * 1_000_000)
@@ -84,6 +86,11 @@ class Engine:
     def model_notice(self) -> str:
         """A sentence when the file of the model in use was deleted or replaced; else empty."""
         return self._worker.notice
+
+    @property
+    def has_model(self) -> bool:
+        """Whether there is anything that could answer: a model in use, or a file for one."""
+        return self.model_state.status in ("ready", "loading") or any(entry.kind == "chat" for entry in self.models())
 
     def models(self) -> list[ModelEntry]:
         """The GGUF files in the models folder."""
@@ -240,7 +247,8 @@ class Engine:
             if self._closed:
                 return
             self._closed = True
-        for part in (self.tunings, self.watcher, self.evaluations, self.intake, self._worker, self.library, self.store):
+        parts = (self.downloads, self.tunings, self.watcher, self.evaluations, self.intake)
+        for part in (*parts, self._worker, self.library, self.store):
             part.close()
 
 

@@ -53,5 +53,9 @@ class DownloadError(LocalRagError):
     """A download failed or brought other bytes than expected; nothing was kept under the final name."""
 
 
+class DownloadStoppedError(DownloadError):
+    """A download was stopped on purpose; what was fetched is kept, to be continued."""
+
+
 class QuestionSetError(LocalRagError):
     """Questions to evaluate with cannot be read or made, or expect what the collection does not hold."""

@@ -33,6 +33,7 @@ __all__ = [
     "Settings",
     "VectorSettings",
     "WebSettings",
+    "hub_token",
     "load_settings",
     "save_applied",
 ]
@@ -145,6 +146,12 @@ def load_settings(
     ):
         settings = settings.with_values(values, origin)
     return settings
+
+
+def hub_token(environ: Mapping[str, str] | None = None) -> str:
+    """The token for models of Hugging Face that want one, by that hub's own variable; empty when there is none to send."""
+    token = (os.environ if environ is None else environ).get("HF_TOKEN", "").strip()
+    return token if token.isascii() and token.isprintable() else ""
 
 
 def applied_values(data_dir: Path) -> dict[str, Any]:

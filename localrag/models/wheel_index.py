@@ -9,6 +9,7 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 import requests
 
 from localrag.errors import DownloadError
+from localrag.models.direct_links import host
 
 PYPI = "https://pypi.org/simple/"
 ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"
@@ -91,11 +92,6 @@ class _Links(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "a":
             self.addresses += [value for name, value in attrs if name == "href" and value]
-
-
-def host(address: str) -> str:
-    """The host (and port) of an address, for messages."""
-    return urlsplit(address).netloc.rpartition("@")[2] or address
 
 
 def out_of_reach(address: str, filename: str) -> DownloadError:

