@@ -16,6 +16,10 @@ def check_model(settings: ModelSettings) -> None:
         from localrag.llms import llamacpp
 
         llamacpp.check(settings)
+    elif settings.llm == "server":
+        from localrag.llms import server
+
+        server.check(settings)
 
 
 def load_model(settings: ModelSettings) -> LoadedModel:
@@ -28,6 +32,10 @@ def load_model(settings: ModelSettings) -> LoadedModel:
         from localrag.llms import fake
 
         return fake.build(settings)
+    if settings.llm == "server":
+        from localrag.llms import server
+
+        return server.build(settings)
     from localrag.llms import llamacpp
 
     return llamacpp.build(settings)

@@ -1,0 +1,109 @@
+"""A chat server keeps the contract of backends: a real llama-server, and llama-cpp-python's own server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import ClassVar
+
+import psutil
+import pytest
+import requests
+
+from localrag.llms.base import GenerationStats, LoadedModel
+from localrag.llms.server import ServerModel, build, server_models
+from localrag.models.starter import starter_chat
+from localrag.settings import AnswerSettings, ModelSettings
+from localrag.types import Prompt
+from tests.conftest import MODELS_DIR
+from tests.integration.llm_contract import CONTEXT, GREEDY, N_CTX, QUESTION, STORY, SYSTEM, LLMContract, answer, prompt_of
+from tests.tools.llama_server import binary
+from tests.tools.llama_server_process import llama_server, python_server
+
+pytestmark = pytest.mark.models
+
+
+def connections_to(address: str) -> set[int]:
+    """This process' connections to a server, by their ports at this end."""
+    port = int(address.rsplit(":", 1)[1])
+    ours = psutil.Process().net_connections("tcp")
+    return {c.laddr.port for c in ours if c.raddr and c.raddr.port == port and c.status == psutil.CONN_ESTABLISHED}
+
+
+class ServerContract(LLMContract):
+    address: ClassVar[str]
+
+    def make(self, **settings: object) -> LoadedModel:
+        """The server has its own window; what is asked for here stands in where it does not say."""
+        self.before = connections_to(self.address)
+        return build(ModelSettings.model_validate({"llm": "server", "chat_server": self.address} | settings))
+
+    def gone(self, model: LoadedModel) -> bool:
+        return connections_to(self.address) <= self.before
+
+
+class TestLlamaServer(ServerContract):
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def server(cls) -> Iterator[None]:
+        with llama_server(binary(), starter_chat(MODELS_DIR), n_ctx=N_CTX) as cls.address:
+            yield
+
+    def test_a_stopped_answer_frees_the_servers_slot(self, model: LoadedModel) -> None:
+        stats = GenerationStats()
+        for number, _ in enumerate(
+            model.generate(prompt_of(model, SYSTEM, STORY), GREEDY.model_copy(update={"max_tokens": 900}), (), stats)
+        ):
+            if number == 5:
+                model.cancel()
+        assert stats.finish == "cancelled"
+        end = time.monotonic() + 3
+        while any(slot["is_processing"] for slot in requests.get(f"{self.address}/slots", timeout=5).json()):
+            assert time.monotonic() < end, "the server goes on with an answer nobody waits for"
+
+    def test_what_was_evaluated_before_is_not_evaluated_again(self, model: LoadedModel) -> None:
+        answer(model, CONTEXT + QUESTION)
+        again = answer(model, f"{CONTEXT}Question: Who designed the motor?")[1]
+        assert again.evaluated < 30 < again.reused
+
+    def test_the_models_of_the_server_are_listed(self) -> None:
+        names = server_models(ModelSettings(llm="server", chat_server=self.address))
+        assert [name.rsplit("/")[-1] for name in names] == [starter_chat(MODELS_DIR).name]
+
+    def test_the_seed_repeats_an_answer(self, model: LoadedModel) -> None:
+        drawn = AnswerSettings(temperature=1.5, seed=7, max_tokens=24, min_p=0.0)
+        first, second = ("".join(answer(model, STORY, drawn)[0]) for _ in range(2))
+        assert first == second
+        others = {"".join(answer(model, STORY, drawn.model_copy(update={"seed": seed}))[0]) for seed in range(2)}
+        assert others != {first}
+
+    def test_a_system_text_can_be_read_ahead(self, model: LoadedModel) -> None:
+        tokens = prompt_of(model, SYSTEM, "?").tokens[:10]
+        stats = GenerationStats()
+        list(model.generate(Prompt(tokens), AnswerSettings(max_tokens=1), (), stats))
+        assert stats.prompt_tokens == 10
+
+
+class TestLlamaCppPythonServer(ServerContract):
+    """It has no address that counts tokens without stopping the answer another request waits for: all is estimated."""
+
+    exact = False
+    reports_prompt = False
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def server(cls) -> Iterator[None]:
+        with python_server(starter_chat(MODELS_DIR), n_ctx=N_CTX) as cls.address:
+            yield
+
+    def test_estimates_are_near_the_real_tokenizers_counts(self, model: LoadedModel) -> None:
+        assert isinstance(model, ServerModel)
+        with llama_server(binary(), starter_chat(MODELS_DIR), n_ctx=N_CTX) as address:
+            real = build(ModelSettings(llm="server", chat_server=address))
+            try:
+                for text in (CONTEXT, QUESTION, STORY, "def double(x: int) -> int:\n    return 2 * x\n"):
+                    assert len(real.tokenize(text)) <= len(model.tokenize(text)) <= 1.5 * len(real.tokenize(text)) + 2
+                whole = [len(prompt_of(m, SYSTEM, CONTEXT + QUESTION, "Yes.", "And?").tokens) for m in (real, model)]
+                assert whole[0] <= whole[1] <= 1.5 * whole[0]
+            finally:
+                real.close()
