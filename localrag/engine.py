@@ -83,7 +83,7 @@ class Engine:
             ModelFileError: none is chosen and the starter model is not there.
         """
         chosen = settings or self.settings
-        if chosen.model.model_path is not None or chosen.model.llm in ("fake", "server"):
+        if chosen.model.model_path is not None or chosen.model.llm in ("fake", "server", "llamafile"):
             return chosen.model
         return chosen.model.model_copy(update={"model_path": starter_chat(chosen.models_dir)})
 

@@ -20,6 +20,10 @@ def check_model(settings: ModelSettings) -> None:
         from localrag.llms import server
 
         server.check(settings)
+    elif settings.llm == "llamafile":
+        from localrag.llms import llamafile
+
+        llamafile.check(settings)
 
 
 def load_model(settings: ModelSettings) -> LoadedModel:
@@ -36,6 +40,10 @@ def load_model(settings: ModelSettings) -> LoadedModel:
         from localrag.llms import server
 
         return server.build(settings)
+    if settings.llm == "llamafile":
+        from localrag.llms import llamafile
+
+        return llamafile.build(settings)
     from localrag.llms import llamacpp
 
     return llamacpp.build(settings)

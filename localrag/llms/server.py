@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_core.language_models import BaseChatModel
 
@@ -28,6 +28,9 @@ LOADING = 503
 LOOK_EVERY_S = 0.25
 UNKNOWN_N_CTX = 4096
 _N_CTX_NAMES = ("max_model_len", "n_ctx", "loaded_context_length", "max_context_length", "context_length")
+
+
+M = TypeVar("M", bound="ServerModel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,12 @@ def server_models(settings: ModelSettings) -> list[str]:
 
 
 def build(settings: ModelSettings) -> ServerModel:
-    """Connect to the server; one that still loads its model is waited for up to chat_timeout_s.
+    """Connect to the server the settings name; see `connect`."""
+    return connect(settings, ServerModel)
+
+
+def connect(settings: ModelSettings, kind: type[M]) -> M:
+    """Connect to the server; one that still loads its model is waited for up to chat_timeout_s. The model is of this `kind`.
 
     Raises:
         ModelLoadError: it cannot be used, and what to do.
@@ -70,7 +78,7 @@ def build(settings: ModelSettings) -> ServerModel:
     connection = None
     try:
         connection = ServerConnection(settings.chat_server, settings.chat_api_key, settings.chat_timeout_s)
-        return ServerModel(connection, _facts(connection, settings, wait=True), settings)
+        return kind(connection, _facts(connection, settings, wait=True), settings)
     except GenerationError as exc:
         if connection is not None:
             connection.close()

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from localrag.errors import LocalRagError, ModelLoadError
+from localrag.errors import GenerationError, LocalRagError, ModelLoadError
 from localrag.llms.base import LoadedModel
 from localrag.llms.registry import load_model
 from localrag.settings import ModelSettings
 
 logger = logging.getLogger(__name__)
+
+GUESSED_CHARS = 4  # of a token, in English prose
 
 Task = Callable[[LoadedModel | None], None]
 Status = Literal["none", "loading", "ready", "failed"]
@@ -60,8 +62,14 @@ class ModelWorker:
         self.submit(lambda _model: then(self._swap(settings)))
 
     def count_tokens(self, text: str) -> int | None:
-        """How many tokens a text is for the model, from any thread; None when none is loaded."""
-        return self.look(lambda model: None if model is None else len(model.tokenize(text)))
+        """How many tokens a text is for the model, from any thread; None when none is loaded.
+
+        A guess when the model cannot say, as a server that is gone: evidence is shown all the same, the answer says why.
+        """
+        try:
+            return self.look(lambda model: None if model is None else len(model.tokenize(text)))
+        except GenerationError:
+            return len(text) // GUESSED_CHARS + 1
 
     def cancel(self) -> None:
         """Stop the answer being generated, if there is one."""

@@ -102,7 +102,8 @@ class TestLlamaCppPythonServer(ServerContract):
             real = build(ModelSettings(llm="server", chat_server=address))
             try:
                 for text in (CONTEXT, QUESTION, STORY, "def double(x: int) -> int:\n    return 2 * x\n"):
-                    assert len(real.tokenize(text)) <= len(model.tokenize(text)) <= 1.5 * len(real.tokenize(text)) + 2
+                    truth = len(real.tokenize(text))
+                    assert 0.9 * truth <= len(model.tokenize(text)) <= 1.5 * truth + 2
                 whole = [len(prompt_of(m, SYSTEM, CONTEXT + QUESTION, "Yes.", "And?").tokens) for m in (real, model)]
                 assert whole[0] <= whole[1] <= 1.5 * whole[0]
             finally:
