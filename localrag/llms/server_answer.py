@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -18,9 +19,11 @@ from localrag.llms.server_words import ServerWords
 from localrag.llms.stop_text import StopText
 from localrag.types import FinishReason
 
+logger = logging.getLogger(__name__)
+
 PATIENCE = 10
 """A server that sends something in time, but nothing of an answer for this many times as long, counts as gone too."""
-AFTER_END_S = 2.0
+AFTER_END_S = 0.5
 """How long the figures of a finished answer are waited for."""
 TOKEN_CHARS = 200
 """No token is longer: a server that sends more than this for each token allowed does not count them."""
@@ -114,6 +117,9 @@ class Reading:
                 self._queue.put(chunk)
         except GenerationError as exc:
             end = exc
+        except Exception as exc:  # the provider boundary: whatever a library raises must not leave the reader waiting
+            logger.exception("reading the chat server's answer failed")
+            end = GenerationError(f"{self._words.server} sent what cannot be read as an answer: {exc}. Look at its log.")
         self._queue.put(end)
 
 

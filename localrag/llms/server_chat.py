@@ -20,7 +20,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr, SecretStr
 
 from localrag.errors import GenerationError
-from localrag.llms.server_wire import WIRE, RefusedError, Wire, http_client
+from localrag.llms.server_wire import WIRE, RefusedError, Wire, http_client, timeout
 from localrag.llms.server_words import BUSY, Reply, ServerWords
 from localrag.settings import AnswerSettings
 
@@ -60,6 +60,7 @@ class ServerChat(ChatOpenAI):
             base_url=words.base,
             api_key=SecretStr(words.secret or NO_KEY),
             http_client=http_client(words),
+            timeout=timeout(words),
             use_responses_api=False,
             stream_usage=True,
             max_retries=0,  # `asked` is patient where that helps, and can be stopped
@@ -100,6 +101,8 @@ class ServerChat(ChatOpenAI):
                     yield piece
                 if not finished and not wire.done:
                     raise GenerationError(self._words.cut() if begun else self._words.broke_off())
+                if not begun:
+                    raise GenerationError(self._words.empty())
                 return
             except RefusedError as exc:
                 pause_s = self._after_refusal(exc.reply, end, pause_s, manner, wire)

@@ -63,6 +63,11 @@ WIRE: contextvars.ContextVar[Wire | None] = contextvars.ContextVar("wire", defau
 """The wire of the request that is being made on this thread."""
 
 
+def timeout(words: ServerWords) -> openai.Timeout:
+    """How long a connection may take, and then each silence."""
+    return openai.Timeout(words.timeout_s, connect=min(CONNECT_S, words.timeout_s))
+
+
 def http_client(words: ServerWords) -> Any:
     """An HTTP client that talks to this server alone: no proxy, no redirect, no header but ours, a connection per answer."""
 
@@ -86,9 +91,8 @@ def http_client(words: ServerWords) -> Any:
         wire = WIRE.get() or Wire()
         response.iter_bytes = lambda chunk_size=None: _watched(whole(chunk_size), wire)
 
-    timeout = openai.Timeout(words.timeout_s, connect=min(CONNECT_S, words.timeout_s))
     hooks: dict[str, list[Any]] = {"request": [before], "response": [after]}
-    return openai.DefaultHttpxClient(trust_env=False, follow_redirects=False, timeout=timeout, event_hooks=hooks)
+    return openai.DefaultHttpxClient(trust_env=False, follow_redirects=False, event_hooks=hooks)
 
 
 def _watched(pieces: Iterator[bytes], wire: Wire) -> Iterator[bytes]:
