@@ -27,6 +27,7 @@ from localrag.intake import Intake
 from localrag.library import Library
 from localrag.llms.base import LoadedModel
 from localrag.llms.registry import check_model
+from localrag.llms.server_process import clean_up
 from localrag.llms.worker import ModelState, ModelWorker
 from localrag.models.catalogue import ModelEntry, list_models
 from localrag.models.starter import starter_chat
@@ -277,6 +278,7 @@ class Engine:
 def open_engine(settings: Settings) -> Engine:
     """Open the engine and begin loading the model, if there is one."""
     engine = Engine(settings)
+    clean_up()
     with suppress(BusyError):  # another process writes: reading works, and a write says so
         engine.library.claim_writing()
         engine.intake.go_on()

@@ -20,7 +20,7 @@ from localrag.types import Prompt
 
 APE, SCRIPT, ELF, GGUF = b"MZqFpD", b"#!", b"\x7fELF", b"GGUF"
 """How an Actually Portable Executable begins (cosmopolitan's ape.S), a script, one made into a program of this system."""
-ALL_LAYERS = 999
+ALL_LAYERS, USUAL_N_UBATCH = 999, 512
 SHELL = "/bin/sh"
 
 _log: Path | None = None
@@ -112,10 +112,11 @@ def _command(path: Path, settings: ModelSettings, port: int) -> list[str]:
         "-c": settings.n_ctx,
         "-t": settings.n_threads or cpu_threads(),
         "-b": settings.n_batch,
-        "-ub": min(settings.n_batch, settings.n_ubatch),
         "-ngl": n_gpu_layers,
         "--parallel": 1,  # the window is not to be divided
     }
+    if settings.n_ubatch != USUAL_N_UBATCH:
+        flags["-ub"] = min(settings.n_batch, settings.n_ubatch)  # llamafiles of 2023 do not know it
     return [*start, "--server", "--nobrowser", *(str(word) for flag in flags.items() for word in flag)]
 
 

@@ -41,7 +41,8 @@ class Chunk:
     cached_tokens: int | None = None
     answer_tokens: int | None = None
     timings: Mapping[str, Any] = field(default_factory=dict)
-    evaluated: int | None = None
+    read_tokens: int | None = None
+    """How far into the prompt the server is, while it reads it."""
 
 
 def of_message(message: AIMessageChunk) -> Chunk:
@@ -71,7 +72,7 @@ def of_completion(data: Any) -> Chunk:
         cached_tokens=details.cached_tokens if details else None,
         answer_tokens=usage.completion_tokens if usage else None,
         timings=more.get("timings") or {},
-        evaluated=(more.get("prompt_progress") or {}).get("processed"),
+        read_tokens=(more.get("prompt_progress") or {}).get("processed"),
     )
 
 
@@ -130,9 +131,10 @@ def write(reading: Reading, words: ServerWords, stop: list[str], max_tokens: int
         GenerationError: the server failed; what was yielded is all there is.
     """
     started, first, stops = time.perf_counter(), 0.0, StopText(stop)
-    thinking, chars, finish, counted = False, 0, "", False
+    thinking, chars, finish, counted, read = False, 0, "", False, 0
     for chunk in reading.chunks():
         _note(chunk, stats)
+        read = chunk.read_tokens or read
         counted = counted or chunk.answer_tokens is not None
         finish = chunk.finish or finish
         if not (chunk.text or chunk.thinking):
@@ -157,6 +159,7 @@ def write(reading: Reading, words: ServerWords, stop: list[str], max_tokens: int
         yield Piece(THOUGHT if thinking else rest)
     if reading.stopped:
         stats.finish = "cancelled"
+        stats.prompt_tokens = stats.prompt_tokens if chars else read or stats.prompt_tokens
         stats.prefill_s = stats.prefill_s or time.perf_counter() - started
         return
     stats.hit_stop_text = stops.hit

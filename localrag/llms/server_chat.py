@@ -20,7 +20,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import PrivateAttr, SecretStr
 
 from localrag.errors import GenerationError
-from localrag.llms.server_wire import WIRE, RefusedError, Wire, http_client, timeout
+from localrag.llms.server_wire import WIRE, RefusedError, Wire, http_client, timeout, unused_client
 from localrag.llms.server_words import BUSY, Reply, ServerWords
 from localrag.settings import AnswerSettings
 
@@ -60,6 +60,7 @@ class ServerChat(ChatOpenAI):
             base_url=words.base,
             api_key=SecretStr(words.secret or NO_KEY),
             http_client=http_client(words),
+            http_async_client=unused_client(words),
             timeout=timeout(words),
             use_responses_api=False,
             stream_usage=True,

@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import platformdirs
 import psutil
@@ -27,6 +28,7 @@ LOOK_EVERY_S, LOOK_S = 0.1, 2.0
 STOP_S = guard.GRACE_S + 5.0
 TAIL_BYTES = 64 * 1024
 SAME_START_S = 1.0
+LOG_KEPT_S = 86_400.0
 
 
 class StartError(ModelLoadError):
@@ -47,11 +49,9 @@ class ServerProcess:
             StartError: the system cannot run the command.
         """
         self.name, self.address = name, f"http://127.0.0.1:{port}"
-        folder = remains_dir()
         clean_up()
-        self.log = folder / f"{port}.log"
-        self._note = folder / f"{port}.json"
-        with open(os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as log:
+        self.log, self._note = remains_dir() / f"{port}.log", remains_dir() / f"{port}.json"
+        with _opened(self.log) as log:
             self._guard = subprocess.Popen(
                 [sys.executable, "-I", "-S", guard.__file__, *command],
                 stdin=subprocess.PIPE,
@@ -64,7 +64,8 @@ class ServerProcess:
             self.stop()
             raise StartError(f"{name} cannot be started.", int(said.removeprefix("errno ") or 0))
         self.pid = int(said.removeprefix("pid "))
-        self._note.write_text(json.dumps({"server": _identity(self.pid), "owner": _identity(os.getpid())}))
+        with suppress(OSError):  # without a note there is still the guard
+            self._note.write_text(json.dumps({"server": _identity(self.pid), "owner": _identity(os.getpid())}))
 
     def _first_line(self) -> str:
         """What the guard says: `pid N` or `errno N`; empty when it ended without a word."""
@@ -114,6 +115,17 @@ class ServerProcess:
         self._note.unlink(missing_ok=True)
 
 
+def _opened(log: Path) -> BinaryIO:
+    """A new log; raises ModelLoadError when it cannot be written."""
+    try:
+        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+    except OSError as exc:
+        raise ModelLoadError(
+            f"The log {log} cannot be written ({exc.strerror}). Free some space, or correct its rights."
+        ) from exc
+
+
 def free_port() -> int:
     """A loopback port nobody listens on at this moment."""
     with socket.socket() as probe:
@@ -122,17 +134,19 @@ def free_port() -> int:
 
 
 def remains_dir() -> Path:
-    """Where logs are, and notes of what runs; of this user alone."""
-    folder = platformdirs.user_cache_path("localrag", appauthor=False) / "servers"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
+    """Where logs are, and notes of what runs; of this user alone. It may not be there yet."""
+    return platformdirs.user_cache_path("localrag", appauthor=False) / "servers"
 
 
 def clean_up() -> None:
     """End servers whose owner has gone without ending them, and remove their notes and logs.
 
-    A process is ended only if its start and its command are those of the note: numbers are used again.
+    A process is ended only if it started when the note says: numbers are used again.
     """
+    for log in remains_dir().glob("*.log"):
+        with suppress(OSError):
+            if not log.with_suffix(".json").exists() and time.time() - log.stat().st_mtime > LOG_KEPT_S:
+                log.unlink()
     for note in remains_dir().glob("*.json"):
         try:
             kept = json.loads(note.read_text("utf-8"))
@@ -145,7 +159,8 @@ def clean_up() -> None:
         if process is not None:
             _end(process)
         for path in (note, note.with_suffix(".log")):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
 
 
 def tail(log: Path, lines: int) -> str:

@@ -65,6 +65,7 @@ def until(true: Callable[[], bool], what: str) -> None:
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Logs and notes of these tests are theirs alone."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    remains_dir().mkdir(parents=True)
 
 
 class TestLlamafile(LLMContract):
@@ -96,7 +97,7 @@ class TestLlamafile(LLMContract):
         assert model._process is not None
         log = model._process.log.read_text("utf-8", "replace")
         assert "--host 127.0.0.1" in log
-        assert f"-c {model.n_ctx} -t 1 -b 512 -ub 512 -ngl 0" in log
+        assert f"-c {model.n_ctx} -t 1 -b 512 -ngl 0 --parallel 1" in log
         assert stat.S_IMODE(model._process.log.stat().st_mode) == 0o600
         assert model.name == "starter"
 
@@ -195,10 +196,13 @@ def test_what_a_crash_left_behind_is_cleaned_up_and_nothing_else(tmp_path: Path)
         for name, note in notes.items():
             (remains_dir() / f"{name}.json").write_text(json.dumps(note))
         (remains_dir() / "4.json").write_text("no JSON")
+        for name in ("3", "5", "6"):
+            (remains_dir() / f"{name}.log").write_text("a log")
+        os.utime(remains_dir() / "5.log", (1.0, 1.0))
         clean_up()
         assert none_runs([left.pid])
         assert other.poll() is None
-        assert [path.name for path in remains_dir().glob("*.json")] == ["3.json"]
+        assert sorted(path.name for path in remains_dir().iterdir()) == ["3.json", "3.log", "6.log"]
     finally:
         for process in (left, other):
             process.kill()

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import ClassVar
 
 import psutil
 import pytest
 import requests
 
+from localrag.engine import Engine
+from localrag.errors import ModelLoadError
 from localrag.llms.base import GenerationStats, LoadedModel
 from localrag.llms.server import ServerModel, build, server_models
 from localrag.models.starter import starter_chat
-from localrag.settings import AnswerSettings, ModelSettings
-from localrag.types import Prompt
+from localrag.settings import AnswerSettings, ModelSettings, load_settings
+from localrag.types import Prompt, Turn
 from tests.conftest import MODELS_DIR
 from tests.integration.llm_contract import CONTEXT, GREEDY, N_CTX, QUESTION, STORY, SYSTEM, LLMContract, answer, prompt_of
 from tests.tools.llama_server import binary
@@ -82,6 +85,59 @@ class TestLlamaServer(ServerContract):
         stats = GenerationStats()
         list(model.generate(Prompt(tokens), AnswerSettings(max_tokens=1), (), stats))
         assert stats.prompt_tokens == 10
+
+    def test_the_engine_answers_through_it_and_keeps_it_when_another_is_dead(self, tmp_path: Path) -> None:
+        given = {"data_dir": tmp_path, "llm": "server", "chat_server": self.address, "embeddings": "fake", "max_tokens": 24}
+        engine = Engine(load_settings(given, {}, tmp_path))
+        try:
+            engine.start_model(wait=True)
+            conversation = engine.new_conversation("")
+
+            def ask(question: str) -> Turn:
+                engine.ask(conversation, question)
+                engine.wait(conversation, 60)
+                return engine.conversation(conversation).turns[-1]
+
+            first = ask(f"{CONTEXT}How long is the warranty of the Kestrel drill?")
+            assert (first.error, "31 months" in first.answer) == ("", True)
+            with pytest.raises(ModelLoadError, match="No chat server answers"):
+                engine.apply({"chat_server": "http://127.0.0.1:9/v1"}, wait=True)
+            second = ask("And who designed its motor?")
+            assert (second.error, bool(second.answer)) == ("", True)
+            assert second.timings.evaluated_tokens < 60 < second.timings.prompt_tokens
+            for turn in (first, second):
+                assert turn.plan is not None
+                assert turn.plan.exact
+                assert turn.plan.count() == turn.timings.prompt_tokens
+        finally:
+            engine.close()
+
+
+def test_a_server_that_dies_in_the_middle_of_an_answer_leaves_what_it_wrote(tmp_path: Path) -> None:
+    given = {"data_dir": tmp_path, "llm": "server", "embeddings": "fake", "max_tokens": 900, "chat_timeout_s": 5}
+    with llama_server(binary(), starter_chat(MODELS_DIR), n_ctx=N_CTX) as address:
+        engine = Engine(load_settings(given | {"chat_server": address}, {}, tmp_path))
+        try:
+            engine.start_model(wait=True)
+            conversation = engine.new_conversation("")
+            job = engine.ask(conversation, STORY)
+            end = time.monotonic() + 60
+            while len(job.turn.answer) < 30:
+                assert time.monotonic() < end
+                time.sleep(0.02)
+            port = int(address.rsplit(":", 1)[1])
+            for process in psutil.Process().children():
+                if any(c.laddr.port == port for c in process.net_connections("tcp")):
+                    process.kill()
+            engine.wait(conversation, 30)
+            turn = engine.conversation(conversation).turns[-1]
+            assert len(turn.answer) >= 30
+            assert "broke off in the middle of the answer. What it wrote stays" in turn.error
+            engine.ask(conversation, "Are you there?")
+            engine.wait(conversation, 30)
+            assert "No chat server answers" in engine.conversation(conversation).turns[-1].error
+        finally:
+            engine.close()
 
 
 class TestLlamaCppPythonServer(ServerContract):
