@@ -16,8 +16,10 @@ from localrag.documents.ledger import CollectionRecord
 from localrag.documents.unfinished import Unfinished
 from localrag.errors import LocalRagError, StoreError
 from localrag.library import Library
+from localrag.llms.registry import check_model
 from localrag.models.memory import format_bytes
 from localrag.models.starter import damaged
+from localrag.privacy import readers_elsewhere
 from localrag.retrieval.preflight import Inspection, inspect, inspect_server
 from localrag.settings import Settings
 
@@ -59,6 +61,8 @@ def examine(settings: Settings, collection: str | None = None) -> Iterator[Check
     finally:
         library.close()
     yield _starter_models(settings)
+    if settings.model.llm in ("server", "llamafile"):
+        yield _chat_backend(settings)
 
 
 def _stores(library: Library, busy: bool, collection: str | None) -> Iterator[Check]:
@@ -186,12 +190,24 @@ def _backlog(library: Library, busy: bool) -> Check:
     return Check("backlog", "ok", detail)
 
 
+def _chat_backend(settings: Settings) -> Check:
+    """A llamafile is looked at, not started."""
+    name = "chat server" if settings.model.llm == "server" else "llamafile"
+    try:
+        check_model(settings.model)
+    except LocalRagError as exc:
+        return Check(name, "failed", str(exc), "Correct the settings on the Model page, or choose another model there.")
+    elsewhere = [clause for clause in readers_elsewhere(settings) if clause.startswith("questions")]
+    detail = str(settings.model.model_path) if name == "llamafile" else f"{settings.model.chat_server} answers"
+    return Check(name, "ok", "; ".join([detail, *elsewhere]))
+
+
 def _starter_models(settings: Settings) -> Check:
     wrong = damaged(settings.models_dir)
     if not wrong:
         return Check("starter models", "ok", f"all in {settings.models_dir}, whole")
     others = settings.model.model_path is not None and settings.documents.embedding_path is not None
-    fake = settings.model.llm == "fake" and settings.documents.embeddings in ("fake", "server")
+    fake = settings.model.llm in ("fake", "server", "llamafile") and settings.documents.embeddings in ("fake", "server")
     return Check(
         "starter models",
         "warning" if others or fake else "failed",

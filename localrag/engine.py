@@ -23,6 +23,7 @@ from localrag.library import Library
 from localrag.llms.base import LoadedModel
 from localrag.llms.kept_states import KeptStates
 from localrag.llms.registry import check_model
+from localrag.llms.server_process import clean_up
 from localrag.llms.worker import ModelState, ModelWorker
 from localrag.models.catalogue import ModelEntry, list_models
 from localrag.models.download_jobs import Downloads
@@ -103,7 +104,7 @@ class Engine:
             ModelFileError: none is chosen and the starter model is not there.
         """
         chosen = settings or self.settings
-        if chosen.model.model_path is not None or chosen.model.llm == "fake":
+        if chosen.model.model_path is not None or chosen.model.llm in ("fake", "server", "llamafile"):
             return chosen.model
         return chosen.model.model_copy(update={"model_path": starter_chat(chosen.models_dir)})
 
@@ -255,6 +256,7 @@ class Engine:
 def open_engine(settings: Settings) -> Engine:
     """Open the engine and begin loading the model, if there is one."""
     engine = Engine(settings)
+    clean_up()
     with suppress(BusyError):  # another process writes: reading works, and a write says so
         engine.library.claim_writing()
         engine.intake.go_on()

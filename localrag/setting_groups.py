@@ -192,7 +192,7 @@ class RetrievalSettings(Group):
 
 
 class WebSettings(Group):
-    """Fetching a web address: only when asked. Beside it, only texts for an embedding server ever leave this process."""
+    """Fetching a web address: only when asked. Beside it, only what a server named here is to read leaves this process."""
 
     allow_private_addresses: bool = Field(False, description="Also fetch from this machine and the local network")
     fetch_timeout_s: float = Field(30.0, gt=0.0, le=600.0, description="Seconds one address may take, redirects included")

@@ -22,6 +22,14 @@ def check_model(settings: ModelSettings) -> None:
         from localrag.llms import gpt4all
 
         gpt4all.check(settings)
+    elif settings.llm == "server":
+        from localrag.llms import server
+
+        server.check(settings)
+    elif settings.llm == "llamafile":
+        from localrag.llms import llamafile
+
+        llamafile.check(settings)
 
 
 def load_model(settings: ModelSettings, trials: Trials | None = None, states: KeptStates | None = None) -> LoadedModel:
@@ -40,6 +48,14 @@ def load_model(settings: ModelSettings, trials: Trials | None = None, states: Ke
         from localrag.llms import gpt4all
 
         return gpt4all.build(settings)
+    if settings.llm == "server":
+        from localrag.llms import server
+
+        return server.build(settings)
+    if settings.llm == "llamafile":
+        from localrag.llms import llamafile
+
+        return llamafile.build(settings)
     from localrag.llms import llamacpp
 
     return llamacpp.build(settings, trials, states)

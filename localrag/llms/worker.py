@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from localrag.errors import LocalRagError, ModelLoadError
+from localrag.errors import GenerationError, LocalRagError, ModelLoadError
 from localrag.llms.base import LoadedModel
 from localrag.llms.kept_states import KeptStates
 from localrag.llms.registry import load_model
@@ -17,6 +17,8 @@ from localrag.models.trials import Trials
 from localrag.settings import ModelSettings
 
 logger = logging.getLogger(__name__)
+
+GUESSED_CHARS = 4  # of a token, in English prose
 
 Task = Callable[[LoadedModel | None], None]
 Status = Literal["none", "loading", "ready", "failed"]
@@ -90,8 +92,14 @@ class ModelWorker:
         return self._model
 
     def count_tokens(self, text: str) -> int | None:
-        """How many tokens a text is for the model, from any thread; None when none is loaded."""
-        return self.look(lambda model: None if model is None else len(model.tokenize(text)))
+        """How many tokens a text is for the model, from any thread; None when none is loaded.
+
+        A guess when the model cannot say, as a server that is gone: evidence is shown all the same, the answer says why.
+        """
+        try:
+            return self.look(lambda model: None if model is None else len(model.tokenize(text)))
+        except GenerationError:
+            return len(text) // GUESSED_CHARS + 1
 
     @property
     def notice(self) -> str:

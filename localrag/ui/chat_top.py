@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from localrag.engine import Engine
+from localrag.privacy import readers_elsewhere
 from localrag.settings import DEFAULT_COLLECTION, GUIDE_COLLECTION
 from localrag.types import Conversation
 from localrag.ui import state
@@ -70,4 +71,8 @@ def welcome(engine: Engine, collection: str) -> None:
         state.choose_collection(DEFAULT_COLLECTION)
         state.next_upload_round()
         st.rerun()
-    st.caption(":material/lock: No document, question or answer leaves this machine.")
+    elsewhere = readers_elsewhere(engine.settings)
+    if elsewhere:
+        st.caption(f":material/lock_open: Beyond this machine: {plain('; '.join(elsewhere))}.")
+    else:
+        st.caption(":material/lock: No document, question or answer leaves this machine.")

@@ -162,12 +162,14 @@ def test_sql_is_spoken_in_few_places() -> None:
 
 def test_each_backend_library_is_imported_by_its_own_files_only() -> None:
     assert importers("llama_cpp") <= {f"localrag/models/{name}.py" for name in ("llama_library", "quantise", "devices")}
+    answering = {f"localrag/llms/server_{name}.py" for name in ("chat", "wire")}
+    assert importers("openai") | importers("langchain_openai") <= answering
     assert importers("gpt4all") <= {"localrag/embeddings/gpt4all.py", "localrag/llms/gpt4all_session.py"}
 
 
 @pytest.mark.parametrize("module", ["localrag", "localrag.engine", "localrag.__main__"])
 def test_importing_loads_no_model_library(module: str) -> None:
-    heavy = ("chromadb", "langchain_chroma", "llama_cpp", "gpt4all", "streamlit")
+    heavy = ("chromadb", "langchain_chroma", "langchain_openai", "llama_cpp", "gpt4all", "openai", "streamlit")
     code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
