@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -22,7 +22,7 @@ from localrag.intake import Intake
 from localrag.library import Library
 from localrag.llms.base import LoadedModel
 from localrag.llms.kept_states import KeptStates
-from localrag.llms.registry import check_model
+from localrag.llms.registry import check_model, list_server_models
 from localrag.llms.server_process import clean_up
 from localrag.llms.worker import ModelState, ModelWorker
 from localrag.models.catalogue import ModelEntry, list_models
@@ -85,8 +85,16 @@ class Engine:
 
     @property
     def model_notice(self) -> str:
-        """A sentence when the file of the model in use was deleted or replaced; else empty."""
+        """What there is to know about the model in use: its file was replaced, its window is smaller; empty when nothing."""
         return self._worker.notice
+
+    def server_models(self, values: Mapping[str, Any]) -> list[str]:
+        """The chat models a server lists; `values` are its address and key, by the settings' names.
+
+        Raises:
+            SettingsError, ModelLoadError: there is no server at the address, or it cannot be used.
+        """
+        return list_server_models(self.settings.with_values(values, "the Model page").model)
 
     @property
     def has_model(self) -> bool:

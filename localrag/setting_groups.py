@@ -75,6 +75,12 @@ class ModelSettings(Group):
         60.0, gt=0.0, le=3600.0, description="Seconds without a sign of life after which the chat server counts as gone"
     )
 
+    def window(self, n_ctx_train: int) -> int:
+        """Tokens of the context window of a model trained on so many (0: not known): never more, unless RoPE is stretched."""
+        wanted = self.n_ctx or n_ctx_train
+        stretched = self.rope_scaling in ("linear", "yarn") or self.rope_freq_scale > 0 or self.rope_freq_base > 0
+        return wanted if stretched or not n_ctx_train else min(wanted, n_ctx_train)
+
     @model_validator(mode="after")
     def _possible(self) -> ModelSettings:
         if self.cache_type not in ("f32", "f16", "bf16") and not self.flash_attn:

@@ -121,18 +121,8 @@ def write_answer(
     """
     stats, before = GenerationStats(), job.turn.timings
     writing = Writing(model, plan, settings, stats, job.conversation_id, begun)
-    first_token_s = _stream(job, store, writing)
-    timings = Timings(
-        search_s=before.search_s,
-        first_token_s=before.first_token_s or first_token_s,
-        total_s=job.elapsed(),
-        prompt_tokens=before.prompt_tokens + stats.prompt_tokens,
-        evaluated_tokens=before.evaluated_tokens + stats.evaluated,
-        answer_tokens=before.answer_tokens + stats.answer_tokens,
-        prefill_rate=before.prefill_rate or stats.prefill_rate,
-        generation_rate=_rate(before, stats),
-        finish=stats.finish,
-    )
+    first_token_s = _stream(job, store, writing, before, stats)
+    timings = replace(_timings(job, before, stats, first_token_s), finish=stats.finish)
     tokens = tuple(writing.tokens)
     if stats.hit_stop_text:
         tokens = ()  # the stop text is no part of the conversation
@@ -145,6 +135,20 @@ def write_answer(
         job.update(sentences=attribute(job.turn.answer, job.turn.evidence, embeddings))
 
 
+def _timings(job: AnswerJob, before: Timings, stats: GenerationStats, first_token_s: float) -> Timings:
+    """The figures as they stand, those of an answer that was gone on with being of both runs; not finished yet."""
+    return Timings(
+        search_s=before.search_s,
+        first_token_s=before.first_token_s or first_token_s,
+        total_s=job.elapsed(),
+        prompt_tokens=before.prompt_tokens + stats.prompt_tokens,
+        evaluated_tokens=before.evaluated_tokens + stats.evaluated,
+        answer_tokens=before.answer_tokens + stats.answer_tokens,
+        prefill_rate=before.prefill_rate or stats.prefill_rate,
+        generation_rate=_rate(before, stats),
+    )
+
+
 def _rate(before: Timings, stats: GenerationStats) -> float:
     """Answer tokens a second over both runs of an answer that was gone on with."""
     runs = [(before.answer_tokens, before.generation_rate), (stats.answer_tokens, stats.generation_rate)]
@@ -152,15 +156,16 @@ def _rate(before: Timings, stats: GenerationStats) -> float:
     return sum(t for t, _ in measured) / sum(t / rate for t, rate in measured) if measured else 0.0
 
 
-def _stream(job: AnswerJob, store: ConversationStore, writing: Writing) -> float:
-    """Show the answer as it grows, and keep it every now and then; returns when the first word came."""
+def _stream(job: AnswerJob, store: ConversationStore, writing: Writing, before: Timings, stats: GenerationStats) -> float:
+    """Show the answer as it grows, with its figures, and keep it every now and then; returns when the first word came."""
     first_token_s, saved = 0.0, time.perf_counter()
     for _ in writing.pieces():
         if not first_token_s and (writing.thinking or writing.answer.strip()):
             first_token_s = job.elapsed()
         tokens = () if writing.thinking else tuple(writing.tokens)
         thought = {"thinking": writing.thinking, "thinking_s": writing.thinking_s} if writing.thinking else {}
-        job.update("answering", answer=writing.answer, answer_tokens=tokens, **thought)
+        timings = _timings(job, before, stats, first_token_s)
+        job.update("answering", answer=writing.answer, answer_tokens=tokens, timings=timings, **thought)
         if time.perf_counter() - saved > SAVE_EVERY_S:
             saved = time.perf_counter()
             store.save_turn(job.conversation_id, job.turn)

@@ -58,7 +58,7 @@ def inspect(args: Namespace, settings: Settings) -> int:
     try:
         header = read_gguf(args.model)
         reason = _reason(header, model)
-        n_ctx = model.n_ctx or header.n_ctx_train
+        n_ctx = model.window(header.n_ctx_train)
         need = estimate_memory(header, model)
     except ModelFileError as exc:
         if args.json:

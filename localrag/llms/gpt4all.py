@@ -112,7 +112,7 @@ class GPT4AllModel:
             self._planner = None if self._vocabulary is None else CallPlanner(self._vocabulary)
             self._session = GPT4AllSession(
                 loadable(header),
-                settings.n_ctx or header.n_ctx_train,
+                settings.window(header.n_ctx_train),
                 settings.n_threads or cpu_threads(),
                 settings.gpt4all_device,
                 settings.n_gpu_layers,

@@ -43,7 +43,7 @@ class LlamaContext:
         self.model, self.lib = model, model.lib
         self.n_threads = settings.n_threads or cpu_threads()
         params = self.lib.llama_context_default_params()
-        params.n_ctx = settings.n_ctx or model.n_ctx_train
+        params.n_ctx = settings.window(model.n_ctx_train)
         params.n_batch = min(settings.n_batch, params.n_ctx)
         params.n_ubatch = min(params.n_batch, settings.n_ubatch)
         params.n_threads = params.n_threads_batch = self.n_threads

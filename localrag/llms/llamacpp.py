@@ -74,7 +74,7 @@ class LlamaCppModel:
             self.close()
             raise
         self.vocabulary: Vocabulary = self._model
-        self.n_ctx = self.context.n_ctx
+        self.n_ctx, self._wanted_ctx = self.context.n_ctx, settings.n_ctx
         self.stop: tuple[str, ...] = ()
         with suppress(PromptError):  # a template that fails says so when it is needed; another format may be chosen
             self.stop = stop_texts(self.format, self._model)
@@ -99,6 +99,16 @@ class LlamaCppModel:
         self, prompt: Prompt, settings: AnswerSettings, stop: Sequence[str], stats: GenerationStats
     ) -> Iterator[Piece]:
         return self.context.generate(prompt, settings, [*stop, *settings.stop], stats)
+
+    @property
+    def note(self) -> str:
+        """A sentence when the window is smaller than it was set; else empty."""
+        if self.n_ctx >= self._wanted_ctx:
+            return ""
+        return (
+            f"The window has {self.n_ctx:,} tokens, all the model was trained for, not the {self._wanted_ctx:,} that were set."
+            " RoPE scaling reaches further."
+        )
 
     @property
     def notice(self) -> str:

@@ -66,3 +66,17 @@ def unsupported(llm: str) -> tuple[str, ...]:
     from localrag.llms import gpt4all
 
     return gpt4all.UNSUPPORTED if llm == "gpt4all" else ()
+
+
+def list_server_models(settings: ModelSettings) -> list[str]:
+    """The names of the models the server of the settings lists; ModelLoadError when it cannot be asked."""
+    from localrag.llms import server
+
+    return server.server_models(settings)
+
+
+def llamafile_log() -> str:
+    """The last lines the llamafile wrote that was started last; empty before one was."""
+    from localrag.llms import llamafile
+
+    return llamafile.log_tail()

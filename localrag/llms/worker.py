@@ -103,8 +103,9 @@ class ModelWorker:
 
     @property
     def notice(self) -> str:
-        """What happened to the file of the model in use since it was loaded, in a sentence; empty when nothing did."""
-        return self.look(lambda model: str(getattr(model, "notice", "")))  # not every backend reads its model from a file
+        """What there is to know about the model in use: its file was replaced, its window is smaller; empty when nothing."""
+        told = ("notice", "note")  # not every backend has a file, or anything to say
+        return self.look(lambda model: " ".join(filter(None, (str(getattr(model, name, "")) for name in told))))
 
     def cancel(self) -> None:
         """Stop the answer being generated, if there is one."""

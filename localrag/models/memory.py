@@ -66,7 +66,7 @@ def estimate_memory(gguf: GGUFFile, settings: ModelSettings) -> MemoryNeed:
     Raises:
         ModelFileError: a part of a split model is missing.
     """
-    window = -(-(settings.n_ctx or gguf.n_ctx_train or SMALLEST_CTX) // CTX_STEP) * CTX_STEP
+    window = -(-(settings.window(gguf.n_ctx_train) or SMALLEST_CTX) // CTX_STEP) * CTX_STEP
     files = sum(part.stat().st_size for part in parts(gguf)) if gguf.split_count > 1 else gguf.weight_bytes
     weights = files + VOCABULARY_BYTES * gguf.n_vocab
     if settings.n_gpu_layers == 0:
@@ -188,7 +188,7 @@ def check_fits(gguf: GGUFFile, settings: ModelSettings) -> None:
     need = _host_bytes(gguf, settings)
     if need <= free:
         return
-    n_ctx = settings.n_ctx or gguf.n_ctx_train
+    n_ctx = settings.window(gguf.n_ctx_train)
     sizes = f"needs {format_bytes(need)}, {format_bytes(free)} are free"
     best = _largest_ctx(gguf, settings, n_ctx, free)
     if best is None:

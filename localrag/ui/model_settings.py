@@ -14,7 +14,7 @@ from localrag.ui import state
 from localrag.ui.errors import show_errors
 from localrag.ui.model_facts import device_report, model_facts
 from localrag.ui.model_form import answering_fields, change_text, changes, fits, loading_fields
-from localrag.ui.model_source import choose_file, choose_kind, current_file, server_fields
+from localrag.ui.model_source import choose_file, choose_kind, current_file, llamafile_output, server_fields
 from localrag.ui.preset_bar import preset_bar
 from localrag.ui.prompt_form import prompt_controls
 
@@ -34,6 +34,8 @@ def model_settings(engine: Engine) -> None:
                 path = choose_file(engine, values["llm"])
                 if path != current_file(engine):
                     values["model_path"] = path
+                if values["llm"] == "llamafile":
+                    llamafile_output()
                 if path.suffix.lower() == ".gguf":
                     header = read_gguf(path)
                     model_facts(header)

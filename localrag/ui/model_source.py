@@ -11,9 +11,11 @@ import streamlit as st
 
 from localrag.engine import Engine
 from localrag.errors import ModelFileError
+from localrag.llms.registry import llamafile_log
 from localrag.models.starter import STARTER_CHAT
 from localrag.settings import field_info
 from localrag.ui import state
+from localrag.ui.errors import show_errors
 
 KINDS = {
     "llamacpp": "llama.cpp, in this process",
@@ -79,18 +81,36 @@ def current_file(engine: Engine) -> Path | None:
 def server_fields(engine: Engine) -> dict[str, Any]:
     """Draw where the server is; the key is kept in memory alone."""
     model = engine.settings.model
-    values: dict[str, Any] = {
-        "chat_server": st.text_input(
-            "Address", model.chat_server, placeholder="http://127.0.0.1:8080/v1", help=field_info("chat_server").description
-        ).strip(),
-        "chat_model": st.text_input("Model", model.chat_model, help=field_info("chat_model").description).strip(),
-    }
+    help_of = {name: field_info(name).description for name in ("chat_server", "chat_model")}
+    address = st.text_input(
+        "Address", model.chat_server, placeholder="http://127.0.0.1:8080/v1", help=help_of["chat_server"], key="w_chat_server"
+    )
     key = st.text_input(
         "Key",
         type="password",
         placeholder="kept" if model.chat_api_key else "none",
         help="Sent to the server alone, and kept until the app stops. LOCALRAG_CHAT_API_KEY gives it for good.",
     )
-    if key:
-        values["chat_api_key"] = key
-    return values
+    values: dict[str, Any] = {"chat_server": address.strip()} | ({"chat_api_key": key} if key else {})
+    if st.button("List its models", icon=":material/list:"):
+        with show_errors():
+            state.keep_server_models(engine.server_models(values))
+    options = list(dict.fromkeys(name for name in (model.chat_model, *state.server_models()) if name))
+    chosen = st.selectbox(
+        "Model",
+        options,
+        options.index(model.chat_model) if model.chat_model else None,
+        accept_new_options=True,
+        placeholder="the first it lists",
+        help=help_of["chat_model"],
+        key="w_chat_model",
+    )
+    return values | {"chat_model": chosen or ""}
+
+
+def llamafile_output() -> None:
+    """Draw what the llamafile wrote last, where one was started."""
+    written = llamafile_log()
+    if written:
+        with st.expander("What the llamafile writes", icon=":material/terminal:"):
+            st.code(written, language=None, wrap_lines=True)

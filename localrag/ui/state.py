@@ -14,7 +14,7 @@ _CONVERSATION, _COLLECTION, _NOTICE, _UPLOADS = "conversation_id", "collection",
 _CHOSEN, _READING, _REMOVAL, _DISMISSED = "chosen_documents", "reading_at", "removal", "dismissed_jobs"
 _ASKED, _QUESTION = "removal_asked", "question"
 _LAB_SETTINGS, _LAB_FOUND, _LAB_OPTION = "lab_settings", "lab_found", "w_lab"
-_SLIDERS, _SLIDER_ROUND = "slider_values", "slider_round"
+_SLIDERS, _SLIDER_ROUND, _SERVER_MODELS = "slider_values", "slider_round", "server_models"
 _PICKED, _SUMMARY, _LEAVE = "picked_documents", "summary_of", "leave_for_chat"
 _ADDRESS = "c"
 COLLECTION_BOX = "collection_box"
@@ -265,3 +265,14 @@ def pulled_prompt() -> HubPrompt | None:
 def keep_pulled_prompt(found: HubPrompt | None) -> None:
     """Remember a prompt that was fetched, or forget it."""
     st.session_state[_PULLED] = found
+
+
+def server_models() -> list[str]:
+    """The models a chat server listed when it was asked last."""
+    found: list[str] = st.session_state.get(_SERVER_MODELS, [])
+    return found
+
+
+def keep_server_models(names: list[str]) -> None:
+    """Remember the models a chat server lists."""
+    st.session_state[_SERVER_MODELS] = names

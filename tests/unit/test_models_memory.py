@@ -56,7 +56,9 @@ def gguf(changes: dict[str, Value] | None = None, path: Path = Path("m.gguf")) -
 def test_on_a_gpu_the_estimate_is_what_llama_cpp_reserves(
     n_ctx: int, n_batch: int, flash: bool, cache: CacheType, compute: float, kv: float
 ) -> None:
-    settings = ModelSettings(n_ctx=n_ctx, n_batch=n_batch, cache_type=cache, flash_attn=flash, n_gpu_layers=-1)
+    settings = ModelSettings(
+        n_ctx=n_ctx, n_batch=n_batch, cache_type=cache, flash_attn=flash, n_gpu_layers=-1, rope_scaling="linear"
+    )
     need = estimate_memory(gguf(), settings)
     assert need.compute / MIB == pytest.approx(compute, rel=0.02)
     assert need.kv / MIB == pytest.approx(kv, rel=0.001)
@@ -96,6 +98,13 @@ def test_n_ctx_zero_is_the_models_own_window() -> None:
     assert estimate_memory(gguf(), ModelSettings(n_ctx=0)) == estimate_memory(gguf(), ModelSettings(n_ctx=8192, n_batch=512))
 
 
+def test_no_window_is_longer_than_the_model_was_trained_for_unless_its_positions_are_stretched() -> None:
+    longest = ModelSettings(n_ctx=8192)
+    assert estimate_memory(gguf(), ModelSettings(n_ctx=65_536)) == estimate_memory(gguf(), longest)
+    stretched = ModelSettings(n_ctx=65_536, rope_freq_scale=0.125)
+    assert estimate_memory(gguf(), stretched).kv == 8 * estimate_memory(gguf(), longest).kv
+
+
 def test_layers_with_heads_of_their_own_and_without_attention_are_counted() -> None:
     uneven = estimate_memory(gguf({"llama.attention.head_count_kv": [3, 0] * 15}), ModelSettings(n_ctx=4096, n_batch=512))
     assert uneven.kv == estimate_memory(gguf(), ModelSettings(n_ctx=4096, n_batch=512)).kv // 2
@@ -132,11 +141,11 @@ def test_what_does_not_fit_names_the_largest_window_that_does(monkeypatch: pytes
     with pytest.raises(
         ModelLoadError, match=r"^n_ctx = 1048576 needs 25\.\d GB, 1\.0 GB are free\. Choose n_ctx = (\d+)"
     ) as caught:
-        check_fits(gguf(), ModelSettings(n_ctx=1_048_576))
+        check_fits(gguf(), ModelSettings(n_ctx=1_048_576, rope_scaling="yarn"))
     best = int(str(caught.value).split("n_ctx = ")[2].split(" ")[0])
-    check_fits(gguf(), ModelSettings(n_ctx=best))
+    check_fits(gguf(), ModelSettings(n_ctx=best, rope_scaling="yarn"))
     with pytest.raises(ModelLoadError):
-        check_fits(gguf(), ModelSettings(n_ctx=best + 256))
+        check_fits(gguf(), ModelSettings(n_ctx=best + 256, rope_scaling="yarn"))
 
 
 def test_a_model_that_never_fits_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
