@@ -44,8 +44,8 @@ class _Runs:
     blocked: frozenset[int]
     runs: dict[tuple[int, int], int] = field(default_factory=dict)
 
-    def take(self, at: int, anyway: bool = False) -> None:
-        """Choose a sentence when the budget allows for the span it makes or lengthens; `anyway`: and when it does not."""
+    def take(self, at: int, is_best: bool = False) -> None:
+        """Choose a sentence when the budget allows for the span it makes or lengthens; the best one also by itself."""
         if at in self.blocked or any(first <= at <= last for first, last in self.runs):
             return
         first, last = self._with_its_list(at)
@@ -57,9 +57,11 @@ class _Runs:
         cost = self.budget.cost(self.text(self.pool[first], self.pool[last]))
         spent = sum(self.runs.values()) - sum(self.runs[run] for run in joined)
         if not self.budget.holds(spent + cost):
-            if not anyway:
+            alone = self.budget.cost(self.pool[at].text)
+            if not is_best or not (self.budget.best_anyway or self.budget.holds(alone)):
                 return
-            first, last, joined, cost = at, at, [], 0  # by itself, and the rest keeps to the budget
+            first, last, joined = at, at, []
+            cost = alone if self.budget.holds(alone) else 0  # the rest keeps to the budget
         for run in joined:
             del self.runs[run]
         self.runs[first, last] = cost
@@ -135,7 +137,7 @@ def choose(
         words = _folded(pool[at])
         if words not in seen:
             seen.add(words)
-            runs.take(at, anyway=budget.best_anyway and at == order[0])
+            runs.take(at, is_best=at == order[0])
     return sorted(runs.runs)
 
 

@@ -113,6 +113,13 @@ def test_a_word_that_stands_alone_is_an_answer() -> None:
     assert chosen(pool, [0.9], 0.5, Budget()) == [(0, 0)]
 
 
+def test_the_best_bullet_comes_alone_where_its_list_has_no_room_and_another_does_not() -> None:
+    pool = sentences("It has several parts that work together:", "- Planning")
+    assert chosen(pool, [0.1, 0.9], 0.5, Budget(20)) == [(1, 1)]
+    pool = sentences("One is here.", document="e") + pool
+    assert chosen(pool, [0.95, 0.1, 0.9], 0.5, Budget(40)) == [(0, 0)]
+
+
 def test_a_list_is_not_taken_whole_when_it_is_long() -> None:
     pool = sentences(*(f"- Thing {n}" for n in range(200)))
     [(first, last)] = chosen(pool, [0.9 if n == 100 else 0.1 for n in range(200)], 0.5, Budget())
