@@ -105,10 +105,12 @@ def score_sentences(pool: Sequence[Sentence], weights: Mapping[str, float], vect
     if vector_weight == 1 or not weights:
         return meaning
     own = [_Words.of(s.text, s, weights) for s in pool]
-    above = [_Words.of(s.headings, s, weights) for s in pool]
+    sections = {_section(s): s for s in pool}
+    above = {section: _Words.of(s.headings, s, weights) for section, s in sections.items()}
     bm25 = [_bm25(own, weights)]
     for reach in AROUND:
-        windows = [_Words.sum([above[at], *(own[i] for i in _near(pool, at, reach))]) for at in range(len(pool))]
+        near = [[own[i] for i in _near(pool, at, reach)] for at in range(len(pool))]
+        windows = [_Words.sum([above[_section(s)], *held]) for s, held in zip(pool, near, strict=True)]
         bm25.append(_bm25(windows, weights))
     bm25.append([s.found.bm25 for s in pool])
     return vector_weight * meaning + (1 - vector_weight) * _mean_share(bm25)
@@ -129,6 +131,10 @@ class _Words:
     @classmethod
     def sum(cls, parts: Sequence[_Words]) -> _Words:
         return cls(sum((part.counts for part in parts), Counter()), sum(part.length for part in parts))
+
+
+def _section(sentence: Sentence) -> tuple[str, str]:
+    return sentence.headings, sentence.found.passage.language
 
 
 def _near(pool: Sequence[Sentence], at: int, reach: int) -> range:
