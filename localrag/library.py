@@ -252,12 +252,16 @@ class Library(Stores):
 def _wanted(
     chosen: RetrievalSettings, k: int | None, budget_chars: int | None, count_tokens: Callable[[str], int] | None
 ) -> Wanted:
-    """What a search is to bring, from what was asked for and the settings."""
+    """What a search is to bring, from what was asked for and the settings.
+
+    A budget that was asked for is kept to the letter. Those of the settings spare time and attention, and never hide the
+    best sentence; what then has no room in the window, the plan of the prompt names.
+    """
     if k is not None:
         return Wanted(k, diversity=chosen.diversity)
     if budget_chars is not None:
         share = chosen.least_share
         return Wanted(None, share, share, Budget(budget_chars), Budget(budget_chars), chosen.diversity)
-    shown = Budget(chosen.evidence_chars)
-    given = Budget(chosen.evidence_tokens, count_tokens) if count_tokens is not None else shown
+    shown = Budget(chosen.evidence_chars, best_anyway=True)
+    given = Budget(chosen.evidence_tokens, count_tokens, best_anyway=True) if count_tokens is not None else shown
     return Wanted(chosen.k or None, chosen.least_share, chosen.read_share, given, shown, chosen.diversity)

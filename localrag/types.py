@@ -72,13 +72,15 @@ EVERYWHERE = SearchFilter()
 class SearchResult:
     """Evidence for one question, best first, with the seconds the search took.
 
-    `confidence` (0 to 1) is how likely the collection holds an answer at all.
+    `confidence` (0 to 1) is how likely the collection holds an answer at all. `note` names the best sentence when it is
+    left out, because it alone is longer than the budget that was asked for.
     """
 
     question: str
     evidence: tuple[Evidence, ...]
     confidence: float
     seconds: float
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

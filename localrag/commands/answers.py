@@ -42,8 +42,8 @@ def search(args: Namespace, settings: Settings) -> int:
                 say_json(search_line(result))
             else:
                 _say_evidence(result)
-                if args.budget_chars and not result.evidence:
-                    say(f"  nothing that was found fits {args.budget_chars} characters")
+                if result.note:
+                    say(f"  {result.note}")
         return DONE
     finally:
         library.close()
@@ -76,12 +76,13 @@ def _moment(given: str) -> str:
 
 def search_line(result: SearchResult) -> dict[str, Any]:
     """A search result as the command line's JSON has it."""
-    return {
+    line = {
         "question": result.question,
         "confidence": round(result.confidence, 4),
         "evidence": [evidence_line(evidence) for evidence in result.evidence],
         "seconds": round(result.seconds, 4),
     }
+    return line | {"note": result.note} if result.note else line
 
 
 def evidence_line(evidence: Evidence) -> dict[str, Any]:

@@ -53,11 +53,16 @@ def _headings(lines: Sequence[Line]) -> Iterator[tuple[int, int, str]]:
     for line in lines:
         atx = None if line.code else _ATX.match(line.text)
         if atx:
-            yield line.start, len(atx[1]), _plain(re.sub(r"(?:^|[ \t]+)#+[ \t]*\Z", "", (atx[2] or "")[:2000]))
+            yield _first_letter(line), len(atx[1]), _plain(re.sub(r"(?:^|[ \t]+)#+[ \t]*\Z", "", (atx[2] or "")[:2000]))
         elif before is not None and not line.code and (underline := _SETEXT.match(line.text)):
-            yield before.start, 1 if underline[1][0] == "=" else 2, _plain(before.text[:2000])
+            yield _first_letter(before), 1 if underline[1][0] == "=" else 2, _plain(before.text[:2000])
         is_text = not line.code and line.text.strip() and not _NO_PARAGRAPH.match(line.text)
         before = line if is_text else None
+
+
+def _first_letter(line: Line) -> int:
+    """Where the text of a line begins behind its indentation, as sentences do."""
+    return line.end - len(line.text.lstrip())
 
 
 def _plain(title: str) -> str:

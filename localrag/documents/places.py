@@ -26,6 +26,14 @@ class Places:
         found = bisect_right(self.starts, offset)
         return self.locations[found - 1] if found else ("", None)
 
+    def headings_over(self, offset: int) -> str:
+        """The headings the text at an offset stands under, such as "Guide › Chat", a heading's own among them.
+
+        "" where there are none: before the first, in a section without one, on a page.
+        """
+        found = bisect_right(self.starts, offset)
+        return self.locations[found - 1][0] if found and self.starts[found - 1] in self.headings else ""
+
 
 class PlaceBook:
     """Places of documents by id, read once for many searches; may be used from any thread."""

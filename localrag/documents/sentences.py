@@ -45,6 +45,11 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
     return spans
 
 
+def is_list_item(text: str) -> bool:
+    """Whether a sentence begins with a bullet, a number or a letter as items of lists do."""
+    return _ITEM.match(text) is not None
+
+
 def _add(spans: list[tuple[int, int]], text: str, start: int, end: int) -> None:
     piece = text[start:end]
     stripped = piece.strip()

@@ -7,6 +7,7 @@ then holds everything but the new tokens. Evidence that an earlier turn of the w
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from string import Formatter
@@ -97,7 +98,14 @@ def opening(model: PromptFormat) -> Prompt:
 
 
 def _shrink(draft: _Draft, segments: Sequence[Segment], n_ctx: int, reserved: int) -> bool:
-    """Drop whole old turns first, in one step, then the weakest passage; False when nothing is left to drop."""
+    """Drop what would not fit even without the turns, then whole old turns, in one step, then the weakest passage.
+
+    False when nothing is left to drop.
+    """
+    hopeless = _too_long(draft, segments, n_ctx - reserved)
+    if hopeless:
+        _drop_evidence(draft, hopeless, n_ctx)
+        return True
     if draft.turns:
         sizes = _turn_sizes(segments, len(draft.turns))
         fixed = sum(len(segment.tokens) for segment in segments) - sum(sizes)
@@ -105,11 +113,23 @@ def _shrink(draft: _Draft, segments: Sequence[Segment], n_ctx: int, reserved: in
         _drop_turns(draft, next((at for at in range(len(sizes)) if sum(sizes[at:]) <= room), len(sizes)))
         return True
     if draft.evidence:
-        weakest = min(draft.evidence, key=lambda item: item[1].score)
-        draft.evidence.remove(weakest)
-        draft.dropped.append(Dropped("evidence", weakest[1].text, f"the window of {n_ctx} tokens has no room for it"))
+        _drop_evidence(draft, [min(draft.evidence, key=lambda item: item[1].score)], n_ctx)
         return True
     return False
+
+
+def _too_long(draft: _Draft, segments: Sequence[Segment], room: int) -> list[tuple[int, Evidence]]:
+    """Evidence that has no room beside the question alone: nothing else need go for it, for it goes anyway."""
+    sizes: Counter[int | None] = Counter()
+    for segment in segments:
+        sizes[segment.ref] += len(segment.tokens) if segment.kind == "evidence" else 0
+    fixed = sum(len(segment.tokens) for segment in segments) - sum(_turn_sizes(segments, len(draft.turns))) - sizes.total()
+    return [item for item in draft.evidence if fixed + sizes[item[0]] > room]
+
+
+def _drop_evidence(draft: _Draft, gone: Sequence[tuple[int, Evidence]], n_ctx: int) -> None:
+    draft.evidence = [item for item in draft.evidence if item not in gone]
+    draft.dropped += [Dropped("evidence", span.text, f"the window of {n_ctx} tokens has no room for it") for _, span in gone]
 
 
 def _drop_turns(draft: _Draft, count: int) -> None:

@@ -85,9 +85,9 @@ def _search(question: str, searched: Searched, wanted: Wanted) -> SearchResult:
     index_name = (ledger.collection(collection.name) or collection).index_name
     known = Unfinished(ledger.db).sentences([hit.passage.chunk.id for hit in used], index_name)
     looked = _Looked(searched, Focus(vector, model, terms, searched.vector_weight), found, known)
-    evidence = _passages(looked, wanted) if wanted.k else _spans(looked, wanted)
+    evidence, note = (_passages(looked, wanted), "") if wanted.k else _spans(looked, wanted)
     likely = confidence(fit_of(question, found, searched), searched.nothing) if found else 0.0
-    return SearchResult(question, tuple(evidence), likely, 0.0)
+    return SearchResult(question, tuple(evidence), likely, 0.0, note)
 
 
 def _passages(looked: _Looked, wanted: Wanted) -> list[Evidence]:
@@ -105,32 +105,47 @@ def _passages(looked: _Looked, wanted: Wanted) -> list[Evidence]:
     ]
 
 
-def _spans(looked: _Looked, wanted: Wanted) -> list[Evidence]:
-    """The best sentences as spans: what the model is given first, then what is shown beside it; best first in each."""
-    focus = looked.focus
-    pool, vectors = sentences_of(looked.found[:SPANNED], looked.known, focus.model, focus.question)
+def _spans(looked: _Looked, wanted: Wanted) -> tuple[list[Evidence], str]:
+    """The best sentences as spans: what the model is given first, then what is shown beside it; best first in each.
+
+    With a note when the best sentence of all is left out.
+    """
+    focus, found = looked.focus, looked.found[:SPANNED]
+    places = looked.searched.places.of(hit.passage.chunk.document_id for hit in found)
+    pool, vectors = sentences_of(found, looked.known, focus.model, focus.question, places)
     if not pool:
-        return []
+        return [], ""
     scores = score_sentences(pool, focus.weights, focus.vector_weight)
-    texts, places = _Texts(looked.searched.ledger), looked.searched.places.of(sentence.document_id for sentence in pool)
+    texts = _Texts(looked.searched.ledger)
     in_turn = in_order(scores.tolist(), vectors, wanted.diversity)
     # A heading answers nothing, and stands beside the evidence anyway; but a passage may be nothing else.
-    headings = {at for at in in_turn if pool[at].start in places[pool[at].document_id].headings}
-    more_than_headings = {pool[at].found.passage.chunk.id for at in in_turn if at not in headings}
-    order = [at for at in in_turn if at not in headings or pool[at].found.passage.chunk.id not in more_than_headings]
+    more_than_headings = {sentence.found.passage.chunk.id for sentence in pool if not sentence.is_heading}
+    order = [at for at in in_turn if not pool[at].is_heading or pool[at].found.passage.chunk.id not in more_than_headings]
     best = max(scores[at] for at in order)
     given = choose(pool, scores.tolist(), order, wanted.read_share * best, wanted.given, texts.between)
     read = frozenset(at for first, last in given for at in range(first, last + 1))
     left = wanted.shown
     if left.limit is not None:
-        spent = sum(left.cost(texts.between(pool[first], pool[last])) for first, last in given)
-        left = replace(left, limit=left.limit - spent)
+        costs = [left.cost(texts.between(pool[first], pool[last])) for first, last in given]
+        left = replace(left, limit=left.limit - sum(cost for cost in costs if left.holds(cost)))
     more = choose(pool, scores.tolist(), order, wanted.least_share * best, left, texts.between, read)
-    return [
+    evidence = [
         replace(span, given=is_given)
         for runs, is_given in ((given, True), (more, False))
         for span in sorted((_span(pool, scores, run, texts, places) for run in runs), key=_best_first)
     ]
+    return evidence, _left_out(pool[order[0]], wanted.given)
+
+
+def _left_out(best: Sentence, budget: Budget) -> str:
+    """A note when a budget that is kept to the letter has no room even for the best sentence by itself."""
+    cost = budget.cost(best.text)
+    if budget.best_anyway or budget.limit is None or budget.holds(cost):
+        return ""
+    return (
+        f"The sentence that fits the question best, in {best.found.passage.source}, takes {cost:,} of the {budget.limit:,}"
+        " that are allowed, and is left out: nothing is cut inside a sentence. Allow more."
+    )
 
 
 def _best_first(span: Evidence) -> tuple[float, str, int]:
@@ -162,7 +177,7 @@ def _span(
     pool: Sequence[Sentence], scores: Scores, run: tuple[int, int], texts: _Texts, places: Mapping[str, Places]
 ) -> Evidence:
     """A run of sentences as evidence, with its best sentence marked; location and channels are that sentence's."""
-    inside = sorted(range(run[0], run[1] + 1), key=lambda at: -scores[at])
+    inside = sorted(range(run[0], run[1] + 1), key=lambda at: (pool[at].is_heading, -scores[at]))
     first, last = pool[run[0]], max(pool[run[0] : run[1] + 1], key=lambda sentence: sentence.end)
     best = pool[next((at for at in inside if is_sentence(pool[at].text)), inside[0])]
     text = texts.between(first, last)

@@ -2,8 +2,9 @@
 
 A sentence is judged by its own vector and its passage's, and by the words in it, in the sentences around it, and in its
 passage. What answers a question seldom repeats all its words: "It weighs 3 kg" answers where the sentence before names the
-drill. Vectors of sentences were made with their passage (late chunking: Günther et al. 2024); words are scored by BM25
-(Robertson & Zaragoza 2009). Each share is divided by its best, as in `fusion`.
+drill. A heading counts for every sentence of its section alike, and for none of the section before it. Vectors of sentences
+were made with their passage (late chunking: Günther et al. 2024); words are scored by BM25 (Robertson & Zaragoza 2009). Each
+share is divided by its best, as in `fusion`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from localrag.documents.places import Places
 from localrag.documents.sentences import split_sentences
 from localrag.documents.words import terms
 from localrag.embeddings.base import EmbeddingModel, Spans, Vectors
@@ -33,13 +35,18 @@ Scores = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence of the passage `found`: its range in the document, and its text."""
+    """A sentence of the passage `found`: its range in the document, its text, and the `headings` it stands under.
+
+    `is_heading`: it is one itself.
+    """
 
     found: Found
     start: int
     end: int
     text: str
     cosine: float
+    headings: str = ""
+    is_heading: bool = False
 
     @property
     def document_id(self) -> str:
@@ -51,12 +58,16 @@ class Sentence:
 
 
 def sentences_of(
-    found: Sequence[Found], known: Mapping[str, tuple[Spans, Vectors]], model: EmbeddingModel, question: Vectors
+    found: Sequence[Found],
+    known: Mapping[str, tuple[Spans, Vectors]],
+    model: EmbeddingModel,
+    question: Vectors,
+    places: Mapping[str, Places],
 ) -> tuple[list[Sentence], Vectors]:
     """The sentences of passages in the order of their documents, no two overlapping, and their vectors in rows.
 
     `known` are ranges in the passage with their vectors, by chunk id. Without them the first few passages' sentences are
-    embedded now, and those of the others have their passage's similarity and a row of zeros.
+    embedded now, and those of the others have their passage's similarity and a row of zeros. `places` are by document id.
     """
     pool: dict[tuple[str, int, int], tuple[Sentence, Vectors]] = {}
     now = EMBEDDED_NOW
@@ -71,7 +82,9 @@ def sentences_of(
         cosines = [hit.cosine] * len(spans) if vectors is None else (vectors @ question).tolist()
         rows = np.zeros((len(spans), len(question)), np.float32) if vectors is None else vectors
         for (start, end), cosine, row in zip(spans, cosines, rows, strict=True):
-            sentence = Sentence(hit, chunk.start + start, chunk.start + end, chunk.text[start:end], cosine)
+            at, place = chunk.start + start, places[chunk.document_id]
+            text, over = chunk.text[start:end], place.headings_over(at)
+            sentence = Sentence(hit, at, chunk.start + end, text, cosine, over, at in place.headings)
             pool.setdefault((chunk.document_id, sentence.start, sentence.end), (sentence, row))  # passages may overlap
     ordered: list[tuple[Sentence, Vectors]] = []
     for key in sorted(pool):
@@ -91,35 +104,59 @@ def score_sentences(pool: Sequence[Sentence], weights: Mapping[str, float], vect
     meaning = _mean_share([[s.cosine for s in pool], [s.found.cosine for s in pool]])
     if vector_weight == 1 or not weights:
         return meaning
-    counts = [Counter(term for term in _terms(s) if term in weights) for s in pool]
-    lengths = [len(_terms(s)) for s in pool]
-    bm25 = [_bm25(counts, lengths, weights)]
+    own = [_Words.of(s.text, s, weights) for s in pool]
+    sections = {_section(s): s for s in pool}
+    above = {section: _Words.of(s.headings, s, weights) for section, s in sections.items()}
+    bm25 = [_bm25(own, weights)]
     for reach in AROUND:
-        near = [_near(pool, at, reach) for at in range(len(pool))]
-        around = [sum((counts[i] for i in window), Counter()) for window in near]
-        bm25.append(_bm25(around, [sum(lengths[i] for i in window) for window in near], weights))
+        near = [[own[i] for i in _near(pool, at, reach)] for at in range(len(pool))]
+        windows = [_Words.sum([above[_section(s)], *held]) for s, held in zip(pool, near, strict=True)]
+        bm25.append(_bm25(windows, weights))
     bm25.append([s.found.bm25 for s in pool])
     return vector_weight * meaning + (1 - vector_weight) * _mean_share(bm25)
 
 
-def _terms(sentence: Sentence) -> list[str]:
-    return terms(sentence.text, sentence.found.passage.language)
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """How often a text holds each of the question's terms, and how many terms it has in all."""
+
+    counts: Counter[str]
+    length: int
+
+    @classmethod
+    def of(cls, text: str, sentence: Sentence, weights: Mapping[str, float]) -> _Words:
+        held = terms(text, sentence.found.passage.language) if text else []
+        return cls(Counter(term for term in held if term in weights), len(held))
+
+    @classmethod
+    def sum(cls, parts: Sequence[_Words]) -> _Words:
+        return cls(sum((part.counts for part in parts), Counter()), sum(part.length for part in parts))
+
+
+def _section(sentence: Sentence) -> tuple[str, str]:
+    return sentence.headings, sentence.found.passage.language
 
 
 def _near(pool: Sequence[Sentence], at: int, reach: int) -> range:
+    """A sentence with its neighbours up to so many to each side, within its section and without the heading."""
     first = last = at
-    while first > 0 and at - first < reach and pool[first - 1].adjoins(pool[first]):
+    while first > 0 and at - first < reach and _goes_on(pool[first - 1], pool[first]):
         first -= 1
-    while last + 1 < len(pool) and last - at < reach and pool[last].adjoins(pool[last + 1]):
+    while last + 1 < len(pool) and last - at < reach and _goes_on(pool[last], pool[last + 1]):
         last += 1
     return range(first, last + 1)
 
 
-def _bm25(counts: Sequence[Counter[str]], lengths: Sequence[int], weights: Mapping[str, float]) -> list[float]:
-    mean = max(1.0, sum(lengths) / max(1, len(lengths)))
+def _goes_on(one: Sentence, following: Sentence) -> bool:
+    return one.adjoins(following) and not (one.is_heading or following.is_heading)
+
+
+def _bm25(held: Sequence[_Words], weights: Mapping[str, float]) -> list[float]:
+    mean = max(1.0, sum(words.length for words in held) / max(1, len(held)))
+    norms = [K1 * (1 - B + B * words.length / mean) for words in held]
     return [
-        sum(weights[term] * count * (K1 + 1) / (count + K1 * (1 - B + B * length / mean)) for term, count in found.items())
-        for found, length in zip(counts, lengths, strict=True)
+        sum(weights[term] * count * (K1 + 1) / (count + norm) for term, count in words.counts.items())
+        for words, norm in zip(held, norms, strict=True)
     ]
 
 

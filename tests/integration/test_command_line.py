@@ -151,6 +151,11 @@ def test_search_takes_a_number_a_budget_or_a_file_of_questions(filled: Run, plac
     assert len(filled("search", "--json", "-k", "7", "harbour").lines[0]["evidence"]) == 7
     (budget,) = filled("search", "--json", "--budget-chars", "700", "harbour").lines
     assert 0 < sum(len(evidence["text"]) for evidence in budget["evidence"]) <= 700
+    assert "note" not in budget
+    (nothing,) = filled("search", "--json", "--budget-chars", "10", "harbour").lines
+    assert nothing["evidence"] == []
+    assert "of the 10 that are allowed" in nothing["note"]
+    assert nothing["note"] in filled("search", "--budget-chars", "10", "harbour").out
     questions = ["한글?", "line\u2028separator", "x"]
     (place / "q.jsonl").write_bytes("\n\n".join(json.dumps({"question": q}, ensure_ascii=False) for q in questions).encode())
     done = filled("search", "--json", "--questions", "q.jsonl")

@@ -126,6 +126,74 @@ def test_the_first_span_is_the_sentence_that_names_the_approaches(posted: Librar
     assert first.location.endswith("Breaking work into steps")
 
 
+PLANS = """# Notes on agents
+
+## Planning
+
+A large job has many parts. An agent has to know them all and think ahead.
+
+### Task decomposition
+
+Chain of thought has become a common way to get more out of a model on hard tasks. The model is told to think step by step,
+which turns a large job into several small ones.
+
+A tree of thoughts goes further and tries several ideas at each step. The search goes through them by breadth or by depth, and
+a classifier or a vote judges each state.
+
+Task decomposition can be done (1) by the model itself with a short prompt, (2) with instructions made for the job, such as
+"Write an outline." for a novel, or (3) with what people put in.
+
+Quite another way leaves long plans to a planner outside the model. It writes the problem in a language for planners.
+
+## Memory
+
+Memory is what serves to get, store, keep and later find information.
+"""
+GUIDE = Path(__file__).parents[2] / "docs" / "guide.md"
+
+
+def test_a_heading_does_not_make_the_sentence_before_it_the_answer(real_settings: Settings) -> None:
+    """The words of "Task decomposition" stand beside "think ahead", and the answer stands far below them."""
+    library = Library(real_settings)
+    try:
+        list(library.ingest("own", [Source("plans.md", data=PLANS.encode())]))
+        list(library.ingest("mixed", [Source("plans.md", data=PLANS.encode()), *sources_at(str(GUIDE))]))
+        list(library.ingest("post", [*sources_at(str(POST)), *sources_at(str(GUIDE))]))
+        for collection, answer in (
+            ("own", "Task decomposition can be done (1)"),
+            ("mixed", "Task decomposition can be done (1)"),
+            ("post", "Task decomposition has three common"),
+        ):
+            first = library.search(collection, QUESTION).evidence[0]
+            assert first.given
+            assert first.focus is not None
+            assert library.ledger.text(first.document_id, *first.focus).startswith(answer)
+    finally:
+        library.close()
+
+
+def test_a_sentence_longer_than_every_budget_of_the_settings_is_given_and_the_rest_keeps_to_them(
+    real_settings: Settings,
+) -> None:
+    long = "The heron of the lagoon eats " + "small silver fish and " * 300 + "frogs."
+    library = Library(real_settings.with_values({"chunk_chars": 20_000}))
+    try:
+        list(library.ingest("c", [Source("a.txt", data=f"{long}\n\nIt rains on the hills at noon.\n".encode())]))
+        asked = "What does the heron of the lagoon eat?"
+        evidence = library.search("c", asked, count_tokens=len, retrieval=RetrievalSettings(read_share=0.2, least_share=0.1))
+        assert long in [e.text for e in evidence.evidence if e.given]
+        assert sum(len(e.text) for e in evidence.evidence if e.text != long) <= 800
+        assert not evidence.note
+        strict = library.search("c", asked, budget_chars=700)
+    finally:
+        library.close()
+    assert all(len(e.text) <= 700 for e in strict.evidence)
+    assert strict.note == (
+        f"The sentence that fits the question best, in a.txt, takes {len(long):,} of the 700 that are allowed, and is left out:"
+        " nothing is cut inside a sentence. Allow more."
+    )
+
+
 @pytest.mark.parametrize("question", [QUESTION, "What does a memory keep?", "How long is a wedding list?", "tools"])
 def test_spans_are_the_documents_own_text_and_never_overlap(posted: Library, question: str) -> None:
     evidence = posted.search("c", question, retrieval=RetrievalSettings(least_share=0.3)).evidence
@@ -192,10 +260,10 @@ def test_what_the_model_reads_keeps_to_its_tokens_and_the_rest_is_shown_beside_i
 
 @pytest.mark.parametrize("budget", [60, 300, 1500])
 def test_spans_for_a_budget_in_characters_fit_it(posted: Library, budget: int) -> None:
-    evidence = posted.search("c", QUESTION, budget_chars=budget).evidence
-    assert sum(len(e.text) for e in evidence) <= budget
-    assert all(e.given for e in evidence)
-    assert bool(evidence) == (budget >= 300)
+    result = posted.search("c", QUESTION, budget_chars=budget)
+    assert sum(len(e.text) for e in result.evidence) <= budget
+    assert all(e.given for e in result.evidence)
+    assert bool(result.evidence) == (budget >= 300) == (not result.note)
 
 
 def test_a_filter_leaves_only_its_documents(shelf: Library) -> None:

@@ -95,6 +95,11 @@ def test_windows_line_breaks_do_not_shift_marks() -> None:
     assert [text[mark.start] for mark in read(text).marks] == ["#", "#"]
 
 
+def test_a_mark_stands_where_the_heading_begins_behind_its_indentation() -> None:
+    text = "# A\n\ntext\n\n  ## B\n\n   C\n---\n\ntext\n"
+    assert [text[mark.start :][:2] for mark in read(text).marks] == ["# ", "##", "C\n"]
+
+
 @pytest.mark.parametrize("piece", ["# [", "# *", "# #", "```\n", "a\n=\n", "# a\n", "[](", "`", " ", "> ", "{#"])
 def test_hostile_markdown_is_read_in_linear_time(piece: str) -> None:
     text = piece * (200_000 // len(piece))

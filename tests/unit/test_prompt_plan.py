@@ -64,6 +64,16 @@ def test_what_is_shown_to_the_person_alone_is_not_read_and_is_named() -> None:
     assert [(item.kind, item.text) for item in made.dropped] == [("evidence", "Passage 2 about things.")]
 
 
+def test_for_a_passage_that_is_longer_than_the_window_nothing_else_is_dropped() -> None:
+    before = answered(plan("Who?", n_ctx=400), "Who?", [], "Nobody.")
+    made = plan("Why?", [evidence(1, "x" * 900, score=0.9), evidence(2, score=0.2)], [before], n_ctx=400)
+    assert [(item.kind, item.text[:3], item.why) for item in made.dropped] == [
+        ("evidence", "xxx", "the window of 400 tokens has no room for it")
+    ]
+    assert [segment.ref for segment in made.segments if segment.kind == "evidence"] == [1]
+    assert any(segment.kind == "history" for segment in made.segments)
+
+
 def test_every_token_belongs_to_a_segment_of_its_kind() -> None:
     made = plan("Why?", [evidence(1)])
     assert [segment.kind for segment in made.segments] == ["template", "system", "template", "evidence", "question", "template"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -78,6 +79,66 @@ def test_the_same_words_are_not_taken_twice() -> None:
 def test_what_was_taken_before_is_in_no_other_span() -> None:
     pool = sentences("One is here.", "Two is here.", "Three is here.")
     assert chosen(pool, [0.9, 0.8, 0.7], 0.5, Budget(), frozenset({1})) == [(0, 0), (2, 2)]
+
+
+def test_a_bullet_of_one_word_is_taken_with_the_sentence_that_leads_in() -> None:
+    pool = sentences("It has several parts that work together:", "- Planning", "- Memory", LONG)
+    assert chosen(pool, [0.1, 0.2, 0.9, 0.1], 0.5, Budget()) == [(0, 2)]
+
+
+def test_a_bullet_that_nothing_leads_in_is_taken_with_what_it_leads_in_itself() -> None:
+    pool = sentences("- Planning", "- Subgoals: the agent breaks down large tasks.", LONG)
+    assert chosen(pool, [0.9, 0.1, 0.1], 0.5, Budget()) == [(0, 1)]
+
+
+def test_a_bullet_between_two_items_is_taken_with_the_one_it_leads_in() -> None:
+    pool = sentences(
+        "- Reflection: the agent learns from its own mistakes.", "- Memory", "- Short-term: what is in the prompt."
+    )
+    assert chosen(pool, [0.1, 0.9, 0.1], 0.5, Budget()) == [(1, 2)]
+
+
+def test_words_that_are_no_bullet_are_taken_for_themselves() -> None:
+    pool = sentences(LONG, "Planning", LONG)
+    assert chosen(pool, [0.1, 0.9, 0.1], 0.5, Budget()) == [(1, 1)]
+
+
+def test_a_bullet_beside_what_was_taken_before_is_no_span_of_its_own() -> None:
+    pool = sentences("It has several parts that work together:", "- Planning", LONG)
+    assert chosen(pool, [0.9, 0.8, 0.1], 0.5, Budget(), frozenset({0, 2})) == []
+
+
+def test_a_word_that_stands_alone_is_an_answer() -> None:
+    pool = sentences("Paris")
+    assert chosen(pool, [0.9], 0.5, Budget()) == [(0, 0)]
+
+
+def test_the_best_bullet_comes_alone_where_its_list_has_no_room_and_another_does_not() -> None:
+    pool = sentences("It has several parts that work together:", "- Planning")
+    assert chosen(pool, [0.1, 0.9], 0.5, Budget(20)) == [(1, 1)]
+    pool = sentences("One is here.", document="e") + pool
+    assert chosen(pool, [0.95, 0.1, 0.9], 0.5, Budget(40)) == [(0, 0)]
+
+
+def test_a_list_is_not_taken_whole_when_it_is_long() -> None:
+    pool = sentences(*(f"- Thing {n}" for n in range(200)))
+    [(first, last)] = chosen(pool, [0.9 if n == 100 else 0.1 for n in range(200)], 0.5, Budget())
+    assert first < 100 <= last
+    assert len(text_between(pool[first], pool[last])) < 400
+
+
+def test_no_span_crosses_a_heading() -> None:
+    pool = sentences("One is here.", "Section two", "Two is here.")
+    pool[1] = replace(pool[1], is_heading=True)
+    assert chosen(pool, [0.9, 0.0, 0.8], 0.5, Budget()) == [(0, 0), (2, 2)]
+
+
+def test_the_best_is_taken_anyway_where_a_budget_says_so_and_the_rest_keeps_to_it() -> None:
+    pool = sentences(LONG, "Two is here.", gap=90) + sentences("Three is here.", document="e")
+    scores = [0.9, 0.8, 0.7]
+    assert chosen(pool, scores, 0.5, Budget(10)) == []
+    assert chosen(pool, scores, 0.5, Budget(10, best_anyway=True)) == [(0, 0)]
+    assert chosen(pool, scores, 0.5, Budget(12, best_anyway=True)) == [(0, 0), (1, 1)]
 
 
 @pytest.mark.parametrize("seed", range(30))
