@@ -232,4 +232,4 @@ def before(conversation: Conversation, after: str | None) -> list[Turn]:
 
 def kept_settings(settings: Settings) -> dict[str, Any]:
     """What of the settings an answer hangs on, by flat name."""
-    return {**settings.answer.model_dump(), **settings.retrieval.model_dump()}
+    return {**settings.answer.model_dump(mode="json"), **settings.retrieval.model_dump(mode="json")}
