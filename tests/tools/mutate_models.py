@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,12 +130,16 @@ class App:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            for stream in (self._process.stdin, self._process.stdout):
+                assert stream is not None
+                stream.close()
 
 
 def _listen(process: subprocess.Popen[str], replies: queue.SimpleQueue[str | None]) -> None:
     assert process.stdout is not None
-    for line in process.stdout:
-        replies.put(line)
+    with suppress(ValueError):  # closed by who had enough of it
+        for line in process.stdout:
+            replies.put(line)
     replies.put(None)
 
 
