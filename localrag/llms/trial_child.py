@@ -51,7 +51,8 @@ def try_model(request: dict[str, Any], say: Callable[[dict[str, Any]], None]) ->
     tokens = _read_vocabulary(model)
     context = _context(model, request)
     if request["pooling"] is not None:
-        _embed(model, context, tokens, request["pooling"])
+        room = min(request["window"], model.n_ctx_train) - 2
+        _embed(model, context, tokens[: max(room, 1)], request["pooling"])
     else:
         _answer(model, context, tokens)
         say({"template": True})
@@ -126,7 +127,6 @@ def _render(model: Model, template: str | None) -> None:
 
 
 def _embed(model: Model, context: Any, tokens: list[int], pooling: int) -> None:
-    tokens = tokens[: int(model.lib.llama_n_ctx(context)) - 2]
     _decode(model, context, tokens)
     vectors = model.lib.llama_get_embeddings_seq(context, 0) if pooling else model.lib.llama_get_embeddings(context)
     if not vectors or not _finite(vectors, model.n_embd):

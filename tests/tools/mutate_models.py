@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.tools.gguf_layout import read_layout
+from tests.tools.gguf_layout import Mutant, read_layout
 from tests.tools.llama_server import cache_dir
-from tests.tools.model_mutations import Mutant, mutants
+from tests.tools.model_mutations import mutants
 
 ROOT = Path(__file__).parents[2]
 MODEL = cache_dir() / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
