@@ -22,14 +22,22 @@ from localrag.llms.chat_format import ChatFormat
 from localrag.models.llama_library import Model, last_complaint, llama_library
 
 MOST_TOKENS = 48
+SEQUENCES = 16
+"""Side by side in one context, as the embedding model has them."""
 TEMPLATE_BYTES = 300_000_000
 CONVERSATIONS = (["system", "user"], ["user", "assistant", "user"])
 ANSWERED = 3
 SPARE_S = 5
 """Longer than the parent waits before it ends this process, so that an orphan ends too."""
 TEXT = "The quick brown fox, 1.5 km on: it's “naïve” Ænima, 한국어 中文 にほん עברית 🦊\n\t½ \u0301 <|im_end|> </s> [INST] "
-ODD = "".join(chr(code) for code in range(1, 0x250)) + "\ufffd\U0010ffff"
-"""Characters of every byte that UTF-8 has: a vocabulary with a gap ends the process when it meets it."""
+ODD = "".join(
+    [chr(code) for code in range(0x250)]
+    + [chr(lead << 6 | more) for lead in range(9, 32) for more in (0x1A, 0x3F)]
+    + [chr(lead << 12 | more) for lead in range(16) for more in (0x8A6, 0x90B, 0xABF) if lead != 13]
+    + [chr(lead << 18 | more) for lead in range(1, 4) for more in (0x2A5C, 0x13FFF)]
+    + ["\ud5ff", "\U00010a5c", "\U0010ffff"]
+)
+"""Characters with every byte of UTF-8, most of them rare: a vocabulary without one of the bytes ends the process over it."""
 
 
 def try_model(request: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> None:
@@ -43,7 +51,8 @@ def try_model(request: dict[str, Any], say: Callable[[dict[str, Any]], None]) ->
     tokens = _read_vocabulary(model)
     context = _context(model, request)
     if request["pooling"] is not None:
-        _embed(model, context, tokens, request["pooling"])
+        room = min(request["window"], model.n_ctx_train) - 2
+        _embed(model, context, tokens[: max(room, 1)], request["pooling"])
     else:
         _answer(model, context, tokens)
         say({"template": True})
@@ -76,6 +85,7 @@ def _context(model: Model, request: dict[str, Any]) -> Any:
     params.flash_attn_type = 1 if request["flash_attn"] else 0
     if pooling is not None:
         params.embeddings, params.pooling_type = True, pooling
+        params.n_seq_max, params.kv_unified = SEQUENCES, True
     context = model.lib.llama_init_from_model(model.pointer, params)
     if not context:
         raise ModelLoadError(
@@ -117,7 +127,6 @@ def _render(model: Model, template: str | None) -> None:
 
 
 def _embed(model: Model, context: Any, tokens: list[int], pooling: int) -> None:
-    tokens = tokens[: int(model.lib.llama_n_ctx(context)) - 2]
     _decode(model, context, tokens)
     vectors = model.lib.llama_get_embeddings_seq(context, 0) if pooling else model.lib.llama_get_embeddings(context)
     if not vectors or not _finite(vectors, model.n_embd):

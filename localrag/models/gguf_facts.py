@@ -69,10 +69,10 @@ class Facts:
         return self.metadata.get(f"{self.architecture}.{key}")
 
     def arch_integer(self, key: str) -> int:
-        """The number at `<architecture>.<key>`, of a per-layer array the largest; 0 when absent."""
+        """The number at `<architecture>.<key>`, of a per-layer array the largest; 0 when absent or negative."""
         value = self.of_arch(key)
         numbers = value if isinstance(value, list) else [value]
-        return max((n for n in numbers if isinstance(n, int)), default=0)
+        return max((n for n in numbers if isinstance(n, int) and n > 0), default=0)
 
     @property
     def architecture(self) -> str:
@@ -126,8 +126,8 @@ class Facts:
         """Key/value heads; a list, one number per layer, when layers differ."""
         value = self.of_arch("attention.head_count_kv")
         if isinstance(value, list):
-            return [int(n) if isinstance(n, int) else 0 for n in value]
-        return value if isinstance(value, int) else self.n_head
+            return [max(n, 0) if isinstance(n, int) else 0 for n in value]
+        return max(value, 0) if isinstance(value, int) else self.n_head
 
     @property
     def key_length(self) -> int:

@@ -15,7 +15,7 @@ from localrag.models.llama_names import (
     list_is_current,
 )
 from localrag.models.soundness import check_sound
-from localrag.models.soundness_vocabulary import MERGING, repeated_token
+from localrag.models.soundness_vocabulary import MERGING, token_fault
 from localrag.models.split import read_parts
 
 CHAT = "Choose a chat model"
@@ -82,10 +82,8 @@ def _check_usable(header: GGUFFile) -> str | None:
     if unknown is not None:
         return f"{header.path} needs a newer llama.cpp: {unknown}. Update llama-cpp-python, or choose another model."
     check_sound(header)
-    repeated = repeated_token(header)
-    if repeated is not None:
-        return f"{header.path} is damaged: two tokens of its vocabulary are {repeated[:40]!r}. Download it again."
-    return None
+    fault = token_fault(header)
+    return None if fault is None else f"{header.path} is damaged: {fault}. Download it again."
 
 
 def _unknown(header: GGUFFile) -> str | None:

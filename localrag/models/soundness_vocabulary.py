@@ -7,11 +7,13 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+from localrag.errors import ModelFileError
 from localrag.models.gguf_facts import ArrayInfo, Facts
 from localrag.models.gguf_file import GGUFFile
 from localrag.models.llama_names import WITHOUT_VOCABULARY
 
-TOKENS = "tokenizer.ggml.tokens"
+TOKENS, TYPES = "tokenizer.ggml.tokens", "tokenizer.ggml.token_type"
+NORMAL = 1  # LLAMA_TOKEN_TYPE_NORMAL; of real vocabularies 98 of 100 tokens and more
 MERGING = ("gpt2", "hybriddna", "whitespace", "gemma4")
 WITHOUT_MERGES = "kimi-k2"
 LONGEST_TEMPLATE = 100_000
@@ -64,30 +66,45 @@ def _array(gguf: Facts, key: str) -> tuple[str, int]:
     return kinds.get(type(value[0]), "bool") if value else "nothing", len(value)
 
 
-def repeated_token(gguf: GGUFFile) -> str | None:
-    """A text that two tokens of the vocabulary have, or None. Reads the vocabulary: some 50 ms for 260,000 tokens.
+def token_fault(gguf: GGUFFile) -> str | None:
+    """What is wrong with the tokens themselves, as a clause, or None. Reads the vocabulary: some 50 ms for 260,000 tokens.
 
-    llama.cpp ends the process over it: GGML_ASSERT(id_to_token.size() == token_to_id.size()) in src/llama-vocab.cpp.
+    Two that are the same make llama.cpp end the process: GGML_ASSERT(id_to_token.size() == token_to_id.size()) in
+    src/llama-vocab.cpp. Where most are marked as control tokens no answer shows, and every text is searched for each of them.
+    Raises:
+        ModelFileError: the file cannot be read any more.
     """
     element, length = _array(gguf, TOKENS)
     if element != "string" or gguf.tokenizer_model in WITHOUT_VOCABULARY:
         return None
-    changed_ns = gguf.path.stat().st_mtime_ns
-    return _repeated(gguf.path, changed_ns, gguf.value_offsets[TOKENS] + ARRAY_HEAD, gguf.data_offset, length)
+    places = gguf.value_offsets[TOKENS] + ARRAY_HEAD, gguf.value_offsets.get(TYPES, -ARRAY_HEAD) + ARRAY_HEAD
+    try:
+        return _token_fault(gguf.path, gguf.path.stat().st_mtime_ns, *places, gguf.data_offset, length)
+    except OSError as exc:
+        raise ModelFileError(f"Model file cannot be read: {gguf.path} ({exc.strerror}). Choose another one.") from exc
 
 
 @functools.lru_cache(maxsize=32)
-def _repeated(path: Path, _changed_ns: int, start: int, end_of_header: int, length: int) -> str | None:
+def _token_fault(path: Path, _changed_ns: int, tokens_at: int, types_at: int, end: int, length: int) -> str | None:
     with path.open("rb") as file:
-        file.seek(start)
-        data = file.read(end_of_header - start)
+        header = file.read(end)
+    repeated = _repeated(header, tokens_at, length)
+    if repeated is not None:
+        return f"two tokens of its vocabulary are {repeated[:40]!r}"
+    if types_at and types_at + 4 * length <= len(header):
+        text = struct.unpack_from(f"<{length}i", header, types_at).count(NORMAL)
+        if text < length / 2:
+            return f"only {text:,} of the {length:,} tokens of its vocabulary are text"
+    return None
+
+
+def _repeated(header: bytes, at: int, length: int) -> str | None:
     seen: set[bytes] = set()
-    at = 0
     for index in range(length):
-        if at + LENGTHS.size > len(data):
+        if at + LENGTHS.size > len(header):
             return None  # the file became shorter meanwhile; who loads it will say so
-        end = at + LENGTHS.size + LENGTHS.unpack_from(data, at)[0]
-        token = data[at + LENGTHS.size : end] or f"[EMPTY_{index}]".encode()
+        end = at + LENGTHS.size + LENGTHS.unpack_from(header, at)[0]
+        token = header[at + LENGTHS.size : end] or f"[EMPTY_{index}]".encode()
         if token in seen:
             return token.decode("utf-8", "replace")
         seen.add(token)

@@ -37,7 +37,7 @@ RESERVED_BYTES = 2_000_000_000
 """What it may reserve beyond that without using it."""
 POLL_S = 0.05
 KEPT_LINES, KEPT_CHARS = 60, 300
-TELLING = re.compile(r"GGML_ASSERT|GGML_ABORT|what\(\):|fatal error|error|failed|invalid|unknown", re.IGNORECASE)
+TELLING = re.compile(r"GGML_ASSERT|GGML_ABORT|what\(\):|fatal error|error|failed|invalid|unknown|no module", re.IGNORECASE)
 PLACE = re.compile(r"^.*?[\w.-]+\.(?:cpp|c|h|cu|m):\d+: |^\s*what\(\):\s*|^\w+: ")
 
 
@@ -63,7 +63,12 @@ def try_model(header: GGUFFile, pooling: int | None = None, n_gpu_layers: int = 
         "limit_s": limit_s,
         "most_bytes": need + SPARE_BYTES + RESERVED_BYTES,
     }
-    child = _Child(request)
+    try:
+        child = _Child(request)
+    except OSError as exc:
+        raise ModelLoadError(
+            f"{header.path} cannot be tried in a process of its own ({exc.strerror}). Close other programs and try again."
+        ) from exc
     try:
         reply = child.answer(limit_s, need + SPARE_BYTES)
     finally:
@@ -86,6 +91,8 @@ def try_model(header: GGUFFile, pooling: int | None = None, n_gpu_layers: int = 
             f"{header.path} took more than {format_bytes(need + SPARE_BYTES)} of memory when it was tried, "
             f"where {format_bytes(need)} are to be expected: it is damaged. Download it again."
         )
+    if not child.started and reply["crash"].startswith("exit"):
+        raise ModelLoadError(f"llama.cpp cannot be loaded: {reply['said']}. Run `pip install llama-cpp-python`.")
     raise ModelLoadError(
         f"{header.path} makes llama.cpp crash ({reply['crash']}): {reply['said']}. It is damaged, or made for another version. "
         "Download it again or choose another model."
@@ -109,7 +116,7 @@ class _Child:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         assert self._process.stderr is not None
-        self.in_template = False
+        self.started = self.in_template = False
         self._listeners = [
             threading.Thread(target=self._hear, args=(self._process.stdout,), name="trial", daemon=True),
             threading.Thread(target=self._overhear, args=(self._process.stderr,), name="trial-log", daemon=True),
@@ -137,6 +144,7 @@ class _Child:
             if reply is None:
                 return {"crash": self._ending(), "said": self._last_words()}
             if "started" in reply:
+                self.started = True
                 deadline, allowed, base = time.monotonic() + limit_s, limit_s, _own_bytes(self._process.pid)
             elif "template" in reply:
                 self.in_template = True

@@ -136,13 +136,22 @@ def test_a_file_that_takes_too_much_memory_is_told_and_its_process_ended(made: M
 
 
 def test_a_process_that_is_killed_from_outside_is_told(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Killed(trial._Child):
-        def answer(self, limit_s: float, most_bytes: int) -> dict[str, object]:
-            self._process.send_signal(signal.SIGKILL)
-            return super().answer(limit_s, most_bytes)
+    """It may be the system, which ends what takes too much memory."""
+    watch = trial._own_bytes
 
-    monkeypatch.setattr(trial, "_Child", Killed)
-    assert "crash (SIGKILL): it said nothing about it" in refused(made())
+    def end(pid: int) -> int:
+        os.kill(pid, signal.SIGKILL)
+        return watch(pid)
+
+    monkeypatch.setattr(trial, "_own_bytes", end)  # asked for once it has started
+    assert "crash (SIGKILL)" in refused(made())
+
+
+def test_a_library_that_is_not_there_is_told(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    header = made()
+    monkeypatch.setattr(trial, "CHILD", "localrag.llms.no_such_module")
+    with pytest.raises(ModelLoadError, match=r"llama\.cpp cannot be loaded: .*no_such_module"):
+        try_model(header)
 
 
 def test_what_passed_is_not_tried_again(made: Made, tried: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

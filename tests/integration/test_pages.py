@@ -14,6 +14,7 @@ from streamlit.testing.v1.element_tree import Button
 from localrag.documents.source import Source
 from localrag.engine import Engine
 from localrag.ui.cache import get_engine
+from tests.tools.gguf_files import RUNNABLE, RUNNABLE_TENSORS, Value, build
 
 APP = str(Path(__file__).parents[2] / "app.py")
 WAIT_S = 30
@@ -151,6 +152,20 @@ def test_the_model_page_says_what_the_file_is_and_applies_an_answer_setting(app:
     next(b for b in app.button if b.label == "Apply").click().run()
     assert not app.exception
     assert engine.settings.answer.temperature == 0.7
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"), [({"general.type": "adapter"}, "a LoRA adapter"), ({"llama.context_length": 0}, "context_length is 0")]
+)
+def test_the_model_page_says_why_a_file_cannot_answer(
+    app: AppTest, tmp_path: Path, changes: dict[str, Value], said: str
+) -> None:
+    path = tmp_path / "odd.gguf"
+    path.write_bytes(build(RUNNABLE | changes, RUNNABLE_TENSORS))
+    app.switch_page("pages/model.py").run()
+    next(t for t in app.text_input if t.label.startswith("or the path")).set_value(str(path)).run()
+    assert not app.exception
+    assert said in app.error[0].value.replace("\\", "")
 
 
 def test_the_gpu_slider_is_locked_where_llama_cpp_has_no_gpu(app: AppTest, engine: Engine) -> None:

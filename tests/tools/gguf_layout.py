@@ -61,6 +61,17 @@ class Layout:
         return next(entry for entry in self.entries if entry.name == name)
 
 
+@dataclass
+class Mutant:
+    """What to write: a header, patches of the data by their place in them, and where to cut the file (None: nowhere)."""
+
+    kind: str
+    header: bytes = field(repr=False)
+    patches: list[tuple[int, bytes]] = field(default_factory=list, repr=False)
+    length: int | None = None
+    told: str = ""
+
+
 def string(data: bytes) -> bytes:
     """A string with its length before it."""
     return struct.pack("<Q", len(data)) + data

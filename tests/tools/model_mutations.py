@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import random
 import struct
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, field
 
-from localrag.models.gguf_types import ARRAY, SCALARS, STRING, TENSOR_TYPES
+from localrag.models.gguf_types import ARRAY, SCALARS, STRING
 from localrag.models.llama_names import ARCHITECTURES, PRE_TOKENIZERS, TOKENIZERS
-from tests.tools.gguf_layout import Entry, Layout, TensorInfo, string, strings, write_header
+from tests.tools.gguf_layout import Entry, Layout, Mutant, string, strings, write_header
 from tests.tools.hostile_values import ADDED, FLOATS, NUMBERS, TEMPLATES
-
-
-@dataclass
-class Mutant:
-    """What to write: a header, patches of the data by their place in them, and where to cut the file (None: nowhere)."""
-
-    kind: str
-    header: bytes = field(repr=False)
-    patches: list[tuple[int, bytes]] = field(default_factory=list, repr=False)
-    length: int | None = None
-    told: str = ""
-
+from tests.tools.tensor_mutations import no_numbers, tensor_fields, tensor_rows, truncated, weights
 
 Mutation = Callable[[random.Random, Layout], Mutant]
 
@@ -185,77 +172,6 @@ def template(chance: random.Random, layout: Layout) -> Mutant:
     text = chance.choice(TEMPLATES)
     next(e for e in entries if e.name == "tokenizer.chat_template").raw = string(text)
     return Mutant("template", write_header(entries, layout.tensors), told=repr(text[:60]))
-
-
-def tensor_fields(chance: random.Random, layout: Layout) -> Mutant:
-    tensors = deepcopy(layout.tensors)
-    tensor = chance.choice(tensors)
-    what = chance.choice(("dims", "type", "offset", "name", "more dims"))
-    if what == "dims":
-        tensor.dims[chance.randrange(len(tensor.dims))] = chance.choice((*NUMBERS, 576, 1536, 49_152, 49_151))
-    elif what == "type":
-        tensor.type = chance.choice((*TENSOR_TYPES, 4, 33, 99, 2**31))
-    elif what == "offset":
-        tensor.offset = chance.choice((*NUMBERS, 32, tensor.offset + 32, chance.choice(tensors).offset))
-    elif what == "name":
-        tensor.name = chance.choice(
-            (b"", b"x", b"\xff\xfe", b"blk.99999999999.attn_q.weight", b"blk.-1.attn_q.weight", b"n" * 70)
-        )
-    else:
-        tensor.dims = [*tensor.dims, *[chance.choice((1, 2, 2**33))] * chance.choice((1, 2, 3))]
-    return Mutant("tensor", write_header(layout.entries, tensors), told=f"{tensor.name!r} {what} {tensor.dims} {tensor.type}")
-
-
-def tensor_rows(chance: random.Random, layout: Layout) -> Mutant:
-    tensors: list[TensorInfo] = deepcopy(layout.tensors)
-    a, b = chance.sample(range(len(tensors)), 2)
-    how = chance.choice(("swapped", "names", "twice", "lost", "shuffled", "same offset"))
-    if how == "swapped":
-        tensors[a], tensors[b] = tensors[b], tensors[a]
-    elif how == "names":
-        tensors[a].name, tensors[b].name = tensors[b].name, tensors[a].name
-    elif how == "twice":
-        tensors[a] = deepcopy(tensors[b])
-    elif how == "lost":
-        del tensors[a]
-    elif how == "same offset":
-        tensors[a].offset = tensors[b].offset
-    else:
-        chance.shuffle(tensors)
-    return Mutant("tensor rows", write_header(layout.entries, tensors), told=how)
-
-
-def truncated(chance: random.Random, layout: Layout) -> Mutant:
-    near = (0, 3, 4, 8, 23, 24, layout.data_offset - 1, layout.data_offset, layout.data_offset + 1, layout.size - 1)
-    length = chance.choice((*near, chance.randrange(layout.data_offset), chance.randrange(layout.size)))
-    return Mutant("truncated", layout.header, length=length, told=f"at {length}")
-
-
-def weights(chance: random.Random, layout: Layout) -> Mutant:
-    """Random bytes, zeros or ones in the weights."""
-    room = layout.size - layout.data_offset
-    patches = []
-    for _ in range(chance.choice((1, 5, 40))):
-        count = chance.choice((1, 64, 4_096, 1 << 20))
-        data = chance.choice((chance.randbytes(count), bytes(count), b"\xff" * count))
-        patches.append((chance.randrange(room - count), data))
-    return Mutant("weights", layout.header, patches)
-
-
-def no_numbers(chance: random.Random, layout: Layout) -> Mutant:
-    """NaN or infinity in a norm, in an embedding row, or everywhere in one tensor."""
-    norms = [tensor for tensor in layout.tensors if tensor.type == 0]
-    tensor = chance.choice(norms)
-    bad = chance.choice((math.nan, math.inf, -math.inf, 3e38))
-    count = chance.choice((1, math.prod(tensor.dims)))
-    patches = [(tensor.offset, struct.pack("<f", bad) * count)]
-    if chance.random() < 0.4:  # the scale of a block of 32, as f16: one row of one matrix goes wrong
-        matrix = chance.choice([tensor for tensor in layout.tensors if tensor.type != 0])
-        _, block, block_bytes = TENSOR_TYPES[matrix.type]
-        blocks = math.prod(matrix.dims) // block
-        at = matrix.offset + chance.randrange(blocks) * block_bytes
-        patches = [(at, chance.choice((b"\x00\x7e", b"\x00\x7c", b"\xff\x7b")))]
-    return Mutant("no numbers", layout.header, patches, told=f"{tensor.name!r} {bad} {count}")
 
 
 def shuffled(chance: random.Random, layout: Layout) -> Mutant:

@@ -17,13 +17,14 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.tools.gguf_layout import read_layout
+from tests.tools.gguf_layout import Mutant, read_layout
 from tests.tools.llama_server import cache_dir
-from tests.tools.model_mutations import Mutant, mutants
+from tests.tools.model_mutations import mutants
 
 ROOT = Path(__file__).parents[2]
 MODEL = cache_dir() / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -129,12 +130,16 @@ class App:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            for stream in (self._process.stdin, self._process.stdout):
+                assert stream is not None
+                stream.close()
 
 
 def _listen(process: subprocess.Popen[str], replies: queue.SimpleQueue[str | None]) -> None:
     assert process.stdout is not None
-    for line in process.stdout:
-        replies.put(line)
+    with suppress(ValueError):  # closed by who had enough of it
+        for line in process.stdout:
+            replies.put(line)
     replies.put(None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from pathlib import Path
 
@@ -123,6 +124,20 @@ def test_inspect_tells_of_a_sound_file_that_cannot_answer(tmp_path: Path, capsys
     line = json.loads(capsys.readouterr().out)
     assert (line["runs"], line["kind"], line["architecture"]) == (False, "adapter", "llama")
     assert "a LoRA adapter" in line["reason"]
+
+
+@pytest.mark.parametrize("kind", [{"general.type": "adapter"}, {"general.architecture": "warp-drive"}])
+@pytest.mark.parametrize("value", [(5, -1), (10, 2**64 - 1), math.nan, [], [(5, -3), (5, 2)]])
+def test_absurd_numbers_in_what_is_no_model_break_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: dict[str, Value], value: Value
+) -> None:
+    start = str(kind.get("general.architecture", "llama"))
+    for key in ("block_count", "context_length", "embedding_length", "attention.head_count", "attention.head_count_kv"):
+        path = header(tmp_path, kind | {f"{start}.{key}": value}).path
+        assert main(["inspect", str(path), "--json"]) == 0, key
+        line = json.loads(capsys.readouterr().out)
+        assert line["reason"], key
+        assert min(line["memory"].values()) >= 0, key
 
 
 # Split models

@@ -12,7 +12,7 @@ from localrag.models.catalogue import list_models
 from localrag.models.gguf_file import read_gguf
 from localrag.models.purpose import why_no_answer
 from localrag.models.soundness import check_sound
-from localrag.models.soundness_vocabulary import repeated_token
+from localrag.models.soundness_vocabulary import token_fault
 from tests.tools.gguf_files import RUNNABLE, RUNNABLE_TENSORS, TensorRow, Value, build
 
 QWEN = {key.replace("llama.", "qwen3."): value for key, value in RUNNABLE.items()} | {"general.architecture": "qwen3"}
@@ -159,13 +159,20 @@ def test_a_token_that_is_there_twice_is_found(tmp_path: Path) -> None:
     tokens = [f"t{n}" for n in range(300)]
     path = tmp_path / "twice.gguf"
     path.write_bytes(build(RUNNABLE | {"tokenizer.ggml.tokens": [*tokens[:299], "t7"]}, RUNNABLE_TENSORS))
-    assert repeated_token(read_gguf(path)) == "t7"
+    assert token_fault(read_gguf(path)) == "two tokens of its vocabulary are 't7'"
     reason = why_no_answer(read_gguf(path))
     assert reason is not None
     assert "two tokens of its vocabulary are 't7'" in reason
     path = tmp_path / "empty.gguf"  # llama.cpp gives empty tokens names of their own
     path.write_bytes(build(RUNNABLE | {"tokenizer.ggml.tokens": ["", "", *tokens[2:]]}, RUNNABLE_TENSORS))
-    assert repeated_token(read_gguf(path)) is None
+    assert token_fault(read_gguf(path)) is None
+
+
+def test_a_vocabulary_of_control_tokens_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "control.gguf"
+    types: list[Value] = [(5, 3)] * 151 + [(5, 1)] * 149
+    path.write_bytes(build(RUNNABLE | {"tokenizer.ggml.token_type": types}, RUNNABLE_TENSORS))
+    assert token_fault(read_gguf(path)) == "only 149 of the 300 tokens of its vocabulary are text"
 
 
 def test_the_catalogue_says_which_model_cannot_be_used(tmp_path: Path) -> None:
