@@ -113,6 +113,7 @@ def ask(args: Namespace, settings: Settings) -> int:
             engine.library.collection(args.collection)
         else:
             engine.conversation(args.conversation)
+        engine.formatting.chosen(settings.answer)
         engine.start_model(wait=True)
         engine.library.embeddings()
         conversation = args.conversation or engine.new_conversation(args.collection)

@@ -10,7 +10,7 @@ from localrag.ui.markup import plain
 from localrag.ui.prose import ACCENT, FIGURES
 
 NAMES: dict[SegmentKind, str] = {
-    "template": "the model's template",
+    "template": "template",
     "system": "instruction",
     "history": "earlier turns",
     "evidence": "passages",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,8 +13,11 @@ from streamlit.testing.v1.element_tree import Button, Selectbox
 
 from localrag.engine import Engine
 from localrag.errors import PromptError
+from localrag.llms.base import GenerationStats, Piece
+from localrag.llms.fake import FakeModel
 from localrag.prompts.hub import HubPrompt, prompt
-from localrag.types import Turn
+from localrag.settings import AnswerSettings
+from localrag.types import Prompt, Turn
 from tests.integration.test_pages import WAIT_S, app, button, conversation_of, engine, shown
 
 __all__ = ["app", "engine"]  # fixtures
@@ -71,6 +77,18 @@ def test_a_format_of_ones_own_is_written_kept_and_deleted(page: AppTest, engine:
     assert not page.exception
     assert engine.formatting.formats.kept() == []
     assert box(page, "prompt format").value == "model"
+
+
+def test_the_preview_follows_the_editor(page: AppTest) -> None:
+    box(page, "prompt format").set_value("chatml").run()
+    typed(page, "w_format_text_chatml", OWN.replace("[assistant]", "GO ON"))
+    page.run()
+    assert not page.exception
+    chips = re.sub(r"<[^<>]*>", "", shown(page))
+    assert "GO ON" in chips
+    typed(page, "w_format_text_chatml", "{{ 'a' * 10 ** 10 }}")
+    page.run()
+    assert "The prompt format in the editor fails: it needs more than 512 MB" in page.error[0].value.replace("\\", "")
 
 
 def test_a_format_that_was_removed_behind_the_apps_back_is_one_sentence(page: AppTest, engine: Engine) -> None:
@@ -144,6 +162,36 @@ def test_thinking_is_shown_folded_and_apart_from_the_answer(app: AppTest, engine
     assert [t.value for t in fold.text] == ["**Hm** <b>well</b>"]
     assert "18 characters in 1.2 s" in shown(app)
     assert "<b>well" not in "".join(h.proto.body for h in app.get("html"))
+
+
+def test_thinking_grows_before_the_answer_does(app: AppTest, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+
+    def generate(
+        self: FakeModel, prompt: Prompt, settings: AnswerSettings, stop: Sequence[str], stats: GenerationStats
+    ) -> Iterator[Piece]:
+        yield Piece("<think>Let me see", 1)
+        assert go_on.wait(WAIT_S)
+        stats.finish = "stop"
+        yield Piece("</think>Four minutes.", 2)
+
+    monkeypatch.setattr(FakeModel, "generate", generate)
+    app.chat_input[0].set_value("How long does the tea need?").run()
+    conversation = conversation_of(app)
+    job = engine._queue.job(conversation)
+    assert job is not None
+    with job._changed:
+        assert job._changed.wait_for(lambda: job.turn.thinking, WAIT_S)
+    app.run()
+    assert not app.exception
+    assert "Thinking" in [c.value for c in app.caption]
+    assert [t.value for e in app.expander if e.label == "The model's thinking" for t in e.text] == ["Let me see"]
+    go_on.set()
+    assert engine.wait(conversation, WAIT_S)
+    app.run()
+    assert not app.exception
+    assert "Four minutes." in shown(app)
+    assert "Thinking" not in [c.value for c in app.caption]
 
 
 def test_thinking_that_was_cut_says_so(app: AppTest, engine: Engine) -> None:
