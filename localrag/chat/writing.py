@@ -52,9 +52,10 @@ class Writing:
 
     def pieces(self) -> Iterator[None]:
         """Write the answer; yields whenever there is more of it, however little."""
-        started = time.perf_counter()
+        started = 0.0
         try:
             for piece in self._pieces:
+                started = started or time.perf_counter()  # the prompt was read by then
                 self._add(piece)
                 if self.thinking and not self.answer:
                     self.thinking_s = time.perf_counter() - started

@@ -115,6 +115,7 @@ def ask(args: Namespace, settings: Settings) -> int:
             engine.library.collection(args.collection)
         else:
             engine.conversation(args.conversation)
+        engine.formatting.chosen(settings.answer)
         engine.start_model(wait=True)
         engine.library.embeddings()
         conversation = args.conversation or engine.new_conversation(args.collection)
@@ -182,6 +183,8 @@ def ask_line(turn: Turn, conversation: str) -> dict[str, Any]:
 
 def _say_answer(turn: Turn) -> None:
     say_text("The documents most likely hold no answer. Nearest passages:" if turn.refused else marked(turn))
+    if turn.note:
+        say(f"  {turn.note}")
     for number, evidence in enumerate(turn.evidence, 1):
         aside = "" if evidence.given else "(not read by the model) "
         say(f"  [{number}] {aside}{evidence.name} › {evidence.location or 'beginning'}: {first_line(evidence.text)}")

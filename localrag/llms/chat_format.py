@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import time
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -30,6 +31,8 @@ MODEL = "model"
 CONVERSATION: tuple[Role, ...] = ("system", "user", "assistant", "user")
 """The shortest conversation that shows what a template does with every role."""
 MOST_KEPT = 64
+RETRY_S = 60.0
+"""What took all the time there is, is not tried again for so long: a page asks for it at every click."""
 MARK = re.compile(r"<[|｜][^<>\s]{1,60}[|｜]>|</?(?:s|bos|eos|start_of_turn|end_of_turn)>|\[/?INST\]|<</?SYS>>")
 """Texts that templates set apart from what people write."""
 _MESSAGE = re.compile("\ue000(\\d+)\ue001")  # private use area: no template writes it, no filter changes it
@@ -50,6 +53,7 @@ class ChatFormat:
         self.template = template or PLAIN
         self._bos, self._eos = bos, eos
         self._kept: dict[object, _Parts] = {}
+        self._hopeless = 0.0, ""
 
     def parts(self, roles: Sequence[Role], add_generation_prompt: bool = True) -> _Parts:
         """Render messages of these roles: template texts (str) with the index of each message (int) in its place.
@@ -132,11 +136,14 @@ class ChatFormat:
             "bos": self._bos,
             "eos": self._eos,
         }
+        failed_at, reason = self._hopeless
+        if reason and time.monotonic() - failed_at < RETRY_S:
+            raise _HopelessError(reason)
         reply = template_process().render(request)
-        if "invalid" in reply:
-            raise _HopelessError(f"{self.title} is not valid: {reply['invalid'].rstrip('.')}. {self._advice}")
-        if "limit" in reply:
-            raise _HopelessError(f"{self.title} fails: {reply['limit']}. {self._advice}")
+        if "invalid" in reply or "limit" in reply:
+            what = f"is not valid: {reply['invalid'].rstrip('.')}" if "invalid" in reply else f"fails: {reply['limit']}"
+            self._hopeless = time.monotonic(), f"{self.title} {what}. {self._advice}"
+            raise _HopelessError(self._hopeless[1])
         if "fails" in reply:
             raise PromptError(f"{self.title} fails: {reply['fails'].rstrip('.')}. {self._advice}")
         parts: _Parts = []

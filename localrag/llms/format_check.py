@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from localrag.errors import PromptError
 from localrag.llms.base import LoadedModel, TemplatedModel, Vocabulary
 from localrag.llms.chat_format import CONVERSATION, MARK, MODEL, ChatFormat
@@ -98,12 +100,16 @@ def _other_marks(parts: list[str | int], model: TemplatedModel, form: ChatFormat
     if form.name == MODEL or not model.format.has_template:
         return []
     try:
-        trained = MARK.findall(_text(model.format.parts(CONVERSATION)))
+        trained = Counter(MARK.findall(_text(model.format.parts(CONVERSATION))))
     except PromptError:
         return []
     vocabulary, written = model.vocabulary, _text(parts)
     start = vocabulary.token_text(vocabulary.bos) if vocabulary.add_bos else ""  # is there, whoever writes it
-    missing = [mark for mark in dict.fromkeys(trained) if mark not in written and mark != start and _single(vocabulary, mark)]
+    missing = [
+        mark
+        for mark, count in trained.items()
+        if mark != start and 2 * written.count(mark) < count and _single(vocabulary, mark)  # Llama 2 takes some tokens along
+    ]
     if not missing:
         return []
     named = " ".join(missing[:MOST_NAMED])

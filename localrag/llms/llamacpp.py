@@ -16,6 +16,7 @@ from localrag.llms.format_check import thinking_tokens
 from localrag.llms.formats import stop_texts
 from localrag.llms.kept_states import KeptStates, identity_of
 from localrag.llms.llama_context import LlamaContext
+from localrag.llms.template_process import template_process
 from localrag.models.gguf_file import GGUFFile, read_gguf
 from localrag.models.identity import fingerprint
 from localrag.models.llama_library import Model
@@ -64,6 +65,7 @@ class LlamaCppModel:
     def __init__(self, header: GGUFFile, settings: ModelSettings, states: KeptStates | None = None) -> None:
         self.name = header.path.stem
         self.model_id = fingerprint(header.path)
+        template_process().prepare()  # starts while the weights are loaded
         self._model = Model(header.path, settings.n_gpu_layers, settings.use_mmap, settings.use_mlock)
         try:
             self.context = LlamaContext(self._model, settings, states, _identity(self.model_id, settings))

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from typing import IO, Any
 
@@ -23,7 +24,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 MAX_RENDERED_CHARS = 1_000_000
 MAX_LOOP_STEPS = 1_000_000
 MEMORY_BYTES = 512_000_000
-RENDER_S = 3.0
+RENDER_S = 5.0
 """A template that is in order takes milliseconds."""
 SPARE_S = 5
 """Longer than the parent waits before it ends this process, so that an orphan ends too."""
@@ -130,7 +131,8 @@ def _step_back() -> None:
     except ImportError:  # Windows: the parent's time limit is all there is
         return
     for limit, most in ((resource.RLIMIT_AS, MEMORY_BYTES), (resource.RLIMIT_CORE, 0)):
-        resource.setrlimit(limit, (most, most))
+        with suppress(ValueError, OSError):  # macOS knows no limit of the address space
+            resource.setrlimit(limit, (most, most))
 
 
 def serve(requests: IO[str], replies: IO[str]) -> None:

@@ -27,6 +27,7 @@ class TemplateProcess:
         self._limit_s = limit_s
         self._lock = threading.Lock()
         self._child: subprocess.Popen[str] | None = None
+        self._ready = False
         self._replies: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
 
     def render(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -45,12 +46,28 @@ class TemplateProcess:
                 reply = None
             if reply is None:
                 self._end()
-                return {"limit": "it ended the process that renders it"}
+                return {"limit": "the process that renders it ended or did not start"}
             if "limit" in reply:
                 self._end()  # what is left of its memory may be in pieces
             return reply
 
+    def prepare(self) -> None:
+        """Let the process start beside other work; the first rendering then need not wait for it."""
+        with self._lock, suppress(OSError):
+            self._spawned()
+
     def _started(self) -> subprocess.Popen[str]:
+        child = self._spawned()
+        if not self._ready:
+            try:
+                self._ready = self._replies.get(timeout=START_S) is not None
+            except queue.Empty:
+                self._ready = False
+            if not self._ready:
+                raise OSError("it does not start")
+        return child
+
+    def _spawned(self) -> subprocess.Popen[str]:
         if self._child is None or self._child.poll() is not None:
             self._end()
             child = subprocess.Popen(
@@ -62,10 +79,8 @@ class TemplateProcess:
                 start_new_session=True,
                 encoding="ascii",
             )
-            self._child, self._replies = child, queue.SimpleQueue()
+            self._child, self._replies, self._ready = child, queue.SimpleQueue(), False
             threading.Thread(target=_listen, args=(child, self._replies), name="templates", daemon=True).start()
-            if self._replies.get(timeout=START_S) is None:
-                raise OSError("it cannot be started")
         return self._child
 
     def close(self) -> None:

@@ -28,14 +28,14 @@ def format_choice(engine: Engine) -> str:
     return str(st.selectbox("prompt format", options, format_func=format_label, help=text, key=state.FORMAT_BOX))
 
 
-def format_editor(engine: Engine, name: str, choice: FormatChoice | None) -> None:
-    """Draw the template, to be read, changed and kept under a name of one's own."""
+def format_editor(engine: Engine, name: str, choice: FormatChoice | None) -> FormatChoice | None:
+    """Draw the template, to be read, changed and kept under a name of one's own; returns it as it stands in the editor."""
     formats = engine.formatting.formats
     own = name in formats.kept()
     with st.expander("The template, and a format of your own", type="compact"):
         if choice is None:
             st.caption("The template lies in the model's file. Begin with one of the known formats to write your own.")
-            return
+            return None
         st.caption(
             "Jinja over `messages` (role and content), `add_generation_prompt`, `bos_token` and `eos_token`."
             " It is tried before it is kept."
@@ -56,3 +56,4 @@ def format_editor(engine: Engine, name: str, choice: FormatChoice | None) -> Non
                     formats.delete(name)
                     state.show_in_box(state.FORMAT_BOX, engine.settings.answer.template)
                     st.rerun()
+        return choice if text == choice.template else FormatChoice(title.strip() or "in the editor", text)

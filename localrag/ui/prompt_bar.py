@@ -10,7 +10,7 @@ from localrag.types import PromptPlan, SegmentKind, Turn
 from localrag.ui.markup import plain
 
 NAMES: dict[SegmentKind, str] = {
-    "template": "the model's template",
+    "template": "template",
     "system": "instruction",
     "history": "earlier turns",
     "evidence": "passages",

@@ -8,6 +8,8 @@ import streamlit as st
 
 from localrag.engine import Engine
 from localrag.errors import PromptError
+from localrag.llms.formats import FormatChoice
+from localrag.prompts.hub import HubPrompt
 from localrag.settings import AnswerSettings
 from localrag.ui.format_preview import format_preview
 from localrag.ui.format_view import format_choice, format_editor
@@ -18,16 +20,23 @@ from localrag.ui.prompt_view import prompt_view
 
 def prompt_controls(engine: Engine) -> dict[str, Any]:
     """Draw the group; returns the values that are picked, by the settings' names. Only Apply uses them."""
-    template, prompt = format_choice(engine), prompt_choice(engine)
-    picked = AnswerSettings(template=template, prompt=prompt)
-    choice = found = None
+    template = format_choice(engine)
+    form, known = _chosen(engine, AnswerSettings(template=template))
+    edited = format_editor(engine, template, form[0]) if known else None
+    prompt = prompt_choice(engine)
+    (_, found), there = _chosen(engine, AnswerSettings(prompt=prompt))
+    if there:
+        prompt_view(found)
+        prompt_library(engine, prompt, found)
+    if known and there:
+        format_preview(engine, edited, found)
+    return {"template": template, "prompt": prompt}
+
+
+def _chosen(engine: Engine, picked: AnswerSettings) -> tuple[tuple[FormatChoice | None, HubPrompt | None], bool]:
+    """What these settings name, and whether it is there; what is not is said."""
     try:
-        choice, found = engine.formatting.chosen(picked)
+        return engine.formatting.chosen(picked), True
     except PromptError as exc:
         st.error(plain(str(exc)), icon=":material/error:")
-    else:
-        prompt_view(found)
-        format_editor(engine, template, choice)
-        prompt_library(engine, prompt, found)
-        format_preview(engine, choice, found)
-    return {"template": template, "prompt": prompt}
+        return (None, None), False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from localrag.documents.source import Source
 from localrag.engine import Engine
 from localrag.errors import GenerationError, PromptError
 from localrag.llms.formats import FAMILIES
+from localrag.models.starter import starter_chat
 from localrag.prompts.hub import prompt
 
 pytestmark = pytest.mark.models
@@ -190,6 +192,23 @@ def test_thinking_that_is_cut_at_the_longest_answer_says_so(full: Engine) -> Non
     assert (turn.answer, turn.sentences, turn.note, turn.timings.finish) == ("", (), CUT_WHILE_THINKING, "length")
     assert turn.thinking
     assert turn.timings.answer_tokens == 3
+
+
+def test_a_file_whose_own_template_is_broken_loads_and_answers_in_another_format(full: Engine, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.gguf"
+    data = bytearray(starter_chat(full.settings.models_dir).read_bytes())
+    at = data.index(b"{% for message in messages %}")
+    data[at : at + 6] = b"{% fxr"
+    broken.write_bytes(data)
+    full.apply({"model_path": broken, "n_threads": 1}, wait=True)
+    assert full.model_state.status == "ready"
+    conversation = full.new_conversation("default")
+    job = full.ask(conversation, QUESTION)
+    assert job.wait(WAIT_S)
+    assert re.fullmatch(r"The model's chat template is not valid: .*fxr.* Choose another prompt format .*\.", job.turn.error)
+    assert full.formatting.warnings(None) == [job.turn.error]
+    full.apply({"template": "chatml"})
+    assert finished(full.ask(conversation, QUESTION, overrides={"max_tokens": 16})).turn.answer
 
 
 def test_a_family_the_model_was_not_trained_in_still_ends_its_answers(full: Engine) -> None:

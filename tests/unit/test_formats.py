@@ -25,7 +25,7 @@ WRITTEN = {
         "<|im_start|>system\nSYSTEM<|im_end|>\n<|im_start|>user\nFIRST<|im_end|>\n<|im_start|>assistant\nREPLY<|im_end|>\n"
         "<|im_start|>user\nSECOND<|im_end|>\n<|im_start|>assistant\n"
     ),
-    "llama-2": "[INST] <<SYS>>\nSYSTEM\n<</SYS>>\n\nFIRST [/INST]REPLY</s><s>[INST]SECOND [/INST]",
+    "llama-2": "[INST] <<SYS>>\nSYSTEM\n<</SYS>>\n\nFIRST[/INST]REPLY</s><s>[INST]SECOND[/INST]",
     "llama-3": (
         "<|start_header_id|>system<|end_header_id|>\n\nSYSTEM<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nFIRST<|eot_id|>"
         "<|start_header_id|>assistant<|end_header_id|>\n\nREPLY<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nSECOND<|eot_id|>"
@@ -44,7 +44,7 @@ WRITTEN = {
         "<|im_start|>assistant<|im_sep|>REPLY<|im_end|><|im_start|>user<|im_sep|>SECOND<|im_end|><|im_start|>assistant<|im_sep|>"
     ),
     "zephyr": "<|system|>\nSYSTEM</s>\n<|user|>\nFIRST</s>\n<|assistant|>\nREPLY</s>\n<|user|>\nSECOND</s>\n<|assistant|>\n",
-    "vicuna": "SYSTEM\n\nUSER: FIRST\nASSISTANT:REPLY</s>\nUSER: SECOND\nASSISTANT:",
+    "vicuna": "SYSTEM\n\nUSER:FIRST\nASSISTANT:REPLY</s>\nUSER:SECOND\nASSISTANT:",
     "alpaca": ("SYSTEM\n\n### Instruction:\nFIRST\n\n### Response:\nREPLY\n\n### Instruction:\nSECOND\n\n### Response:\n"),
 }
 WRITTEN["qwen"] = WRITTEN["chatml"]
