@@ -20,7 +20,7 @@ from localrag.models.gguf_file import read_gguf
 logger = logging.getLogger("localrag.llamacpp")
 
 SPIN_COUNT = "3000"
-GGML_LOG_WARN, GGML_LOG_ERROR, GGML_LOG_CONT = 2, 3, 5  # enum ggml_log_level in ggml.h
+GGML_LOG_WARN, GGML_LOG_ERROR = 3, 4  # enum ggml_log_level in ggml.h
 _recent: collections.deque[str] = collections.deque(maxlen=40)
 _added: list[str] = []  # variables set here, for OpenMP alone
 _kept: list[Any] = []  # C callbacks that llama.cpp holds must never be collected
@@ -43,7 +43,7 @@ def llama_library() -> ModuleType:
 
     def receive(level: int, text: bytes, _data: Any) -> None:
         line = text.decode("utf-8", "replace").strip()
-        if line and level in (GGML_LOG_WARN, GGML_LOG_ERROR, GGML_LOG_CONT):
+        if line and level in (GGML_LOG_WARN, GGML_LOG_ERROR):
             _recent.append(line)
         if line:
             logger.debug("%s", line)  # what matters of it becomes the sentence of an error

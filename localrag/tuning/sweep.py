@@ -129,7 +129,8 @@ class Sweep:
     def _judged(self, found: dict[Point, Measured]) -> Iterator[Event]:
         """Fill in the qualities."""
         for point, one in found.items():
-            yield self._event(one.stage, f"{point.told()}, perplexity")
+            if _kind(point) not in self._quality:
+                yield self._event(one.stage, f"{point.told()}, perplexity")
             try:
                 found[point] = replace(one, perplexity=self._judge(point))
             except LocalRagError as exc:
