@@ -113,6 +113,18 @@ def test_points_take_turns_and_the_hopeless_are_run_once() -> None:
     assert order == [4, 2, 3, 4, 3, 4, 3]
 
 
+def test_a_fast_point_of_worse_quality_makes_nobody_hopeless() -> None:
+    class Fast(MadeUpMachine):
+        def speed(self, point: Point, generate: bool) -> tuple[float, float | None]:
+            prefill, generation = super().speed(point, generate)
+            return prefill * {"f16": 1.0, "q8_0": 1.2, "q4_0": 9.0}[point.cache_type], generation
+
+    outcome = swept(Fast(), replace(PLAN, copies=()))[-1].outcome
+    assert outcome is not None
+    assert outcome.after.point.cache_type == "q8_0"
+    assert len(outcome.after.prefill) == PLAN.runs
+
+
 def test_batch_sizes_are_judged_by_the_prompt_alone() -> None:
     machine = MadeUpMachine()
     swept(machine)
