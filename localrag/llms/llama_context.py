@@ -54,7 +54,9 @@ class LlamaContext:
         self.pointer = self.lib.llama_init_from_model(model.pointer, params)
         if not self.pointer:
             reason = last_complaint() or "not enough memory"
-            raise ModelLoadError(f"No context of n_ctx = {params.n_ctx} could be made: {reason}. Choose a smaller n_ctx.")
+            raise ModelLoadError(
+                f"No context of n_ctx = {params.n_ctx} could be made: {reason}. Choose a smaller n_ctx, or other settings."
+            )
         self.n_ctx = int(self.lib.llama_n_ctx(self.pointer))
         self.n_batch = int(params.n_batch)
         self.n_vocab = int(self.lib.llama_vocab_n_tokens(model.vocab))

@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,8 @@ def main() -> None:
     """Keep the real standard output for events: a library that prints must not disturb them."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    with suppress(OSError):  # only Linux has it: should memory run out after all, this process goes and not the app
+        Path("/proc/self/oom_score_adj").write_text("1000")
     request = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -41,26 +42,33 @@ def check_room(source: Path, folder: Path, quantisation: str) -> None:
 
 
 def make_scratch(folder: Path) -> Path:
-    """A folder of this process's own for copies that are tried; those of processes that are gone are removed.
+    """A new folder for copies that are tried; those of processes that are gone are removed.
 
     Raises:
         ModelFileError: the folder cannot be written.
     """
     remove_left(folder)
-    scratch = folder / f"{SCRATCH}{os.getpid()}"
     try:
-        scratch.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-", dir=folder))
     except OSError as exc:
         raise ModelFileError(f"Copies cannot be written in {folder} ({exc.strerror}). Tune without copies.") from exc
-    return scratch
 
 
 def remove_left(folder: Path) -> None:
     """Remove what tuning left in a folder when its process was killed."""
     for left in folder.glob(f"{SCRATCH}*"):
-        number = left.name.removeprefix(SCRATCH)
-        if left.is_dir() and number.isdigit() and (int(number) == os.getpid() or not psutil.pid_exists(int(number))):
+        number = left.name.removeprefix(SCRATCH).partition("-")[0]
+        if left.is_dir() and number.isdigit() and not _at_work(int(number), left):
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _at_work(number: int, folder: Path) -> bool:
+    """Whether the process that made a folder still runs, and not another one that has its number now."""
+    try:
+        return psutil.Process(number).create_time() <= folder.stat().st_ctime
+    except (psutil.Error, OSError):
+        return False
 
 
 def keep(copy: Path, source: Path, quantisation: str, folder: Path) -> Path:

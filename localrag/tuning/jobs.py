@@ -150,7 +150,10 @@ class TuneJob:
     def _listen(self, child: subprocess.Popen[str]) -> None:
         assert child.stdout is not None
         for text in child.stdout:
-            line = json.loads(text)
+            try:
+                line = json.loads(text)
+            except ValueError:  # it was killed in mid-sentence
+                break
             self._lines |= line
             self._text, self._done = line.get("text", self._text), line.get("done", self._done)
             self._total = line.get("total", self._total)

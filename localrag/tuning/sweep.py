@@ -129,7 +129,8 @@ class Sweep:
     def _judged(self, found: dict[Point, Measured]) -> Iterator[Event]:
         """Fill in the qualities."""
         for point, one in found.items():
-            yield self._event(one.stage, f"{point.told()}, perplexity")
+            if _kind(point) not in self._quality:
+                yield self._event(one.stage, f"{point.told()}, perplexity")
             try:
                 found[point] = replace(one, perplexity=self._judge(point))
             except LocalRagError as exc:
@@ -162,13 +163,9 @@ class Sweep:
         """Those that may still win, or nobody when the first stands alone. The check is no contest: all go on."""
         if not alive or found[alive[0]].stage == "check":
             return alive
-        limit = HOPELESS * min(found[point].felt_s or 0.0 for point in alive)
-        left = [
-            point
-            for point in alive
-            if point == self.best
-            or ((found[point].felt_s or 0.0) <= limit and acceptable(found[point].perplexity, self._base, self._plan.loss))
-        ]
+        good = [point for point in alive if acceptable(found[point].perplexity, self._base, self._plan.loss)]
+        limit = HOPELESS * min((found[point].felt_s or 0.0 for point in good), default=0.0)
+        left = [point for point in alive if point == self.best or (point in good and (found[point].felt_s or 0.0) <= limit)]
         return left if left != [self.best] else []
 
     def _choose(self, found: dict[Point, Measured]) -> Point:

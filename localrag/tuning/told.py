@@ -31,7 +31,8 @@ def result_lines(result: TuneResult) -> list[str]:
             stage = one.stage
             lines.append(f"{stage}")
         lines.append(_row(one))
-    return [*lines, *verdict(result)]
+    kept = [f"The copy is kept: {result.choice.copy}"] if result.choice.copy is not None else []
+    return [*lines, *verdict(result), *kept]
 
 
 def verdict(result: TuneResult) -> list[str]:
@@ -47,8 +48,6 @@ def verdict(result: TuneResult) -> list[str]:
         ]
     if result.notebook_ratio is not None:
         lines.append(f"Against the notebook's settings prompts are {result.notebook_ratio:.2f} times as fast.")
-    if result.choice.copy is not None:
-        lines.append(f"The copy is kept: {result.choice.copy}")
     return lines
 
 

@@ -103,11 +103,11 @@ def _ended_early(view: TuneView) -> None:
 
 def _outcome(engine: Engine, path: Path, result: TuneResult) -> None:
     if result.warning:
-        st.warning(plain(result.warning), icon=":material/warning:")
+        st.caption(f":material/warning: {plain(result.warning)}")
     for line in verdict(result):
         st.markdown(plain(line))
-    rows = _plotted(result)
-    st.vega_lite_chart(rows, _spec(), height=HEIGHT_PX, alt=_told(result))
+    _use(engine, path, result)
+    st.vega_lite_chart(_plotted(result), _spec(), height=HEIGHT_PX, alt=_told(result))
     with st.expander("Every point that was measured"):
         st.dataframe(_rows(result.tried), hide_index=True, key="tuning_points")
         st.caption(
@@ -115,7 +115,6 @@ def _outcome(engine: Engine, path: Path, result: TuneResult) -> None:
             " word count in full, those in which one reads a tenth."
         )
     st.caption(plain(f"Measured on {result.machine}, {result.finished[:10]}. {kept_copy(result)}".strip()))
-    _use(engine, path, result)
 
 
 def _use(engine: Engine, path: Path, result: TuneResult) -> None:
@@ -138,11 +137,11 @@ def _rows(tried: tuple[Measured, ...]) -> list[dict[str, Any]]:
         {
             "stage": TITLES[one.stage],
             "settings": one.point.told(),
+            "note": one.error or one.note,
             "prompt tokens/s": round(one.prefill_rate, 1) if one.prefill else None,
             "answer tokens/s": round(one.generation_rate, 1) if one.generation_rate else None,
             "perplexity": round(one.perplexity, 2) if one.perplexity else None,
             "felt": round(one.felt, 2) if one.felt else None,
-            "note": one.error or one.note,
         }
         for one in tried
     ]
@@ -174,7 +173,7 @@ def _spec() -> dict[str, Any]:
     def scale(part: int) -> dict[str, Any]:
         return {"domain": kinds, "range": [SHAPES[kind][part] for kind in kinds]}
 
-    legend = {"title": None, "orient": "bottom", "columns": 2, "symbolOpacity": 1, "symbolSize": 120}
+    legend = {"title": None, "orient": "top", "columns": 2, "symbolOpacity": 1, "symbolSize": 120}
     kind = {"field": "kind", "type": "nominal"}
     return {
         "mark": {"type": "point", "filled": True},
