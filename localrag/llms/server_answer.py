@@ -25,8 +25,9 @@ PATIENCE = 10
 """A server that sends something in time, but nothing of an answer for this many times as long, counts as gone too."""
 AFTER_END_S = 0.5
 """How long the figures of a finished answer are waited for."""
-TOKEN_CHARS = 200
-"""No token is longer: a server that sends more than this for each token allowed does not count them."""
+TOKEN_CHARS = 8
+"""No answer's tokens are longer on average: a server that sends more for each token allowed does not count them. (Pieces do
+not tell: a server may send a token in several.)"""
 THINK, THOUGHT = "<think>", "</think>"
 
 
@@ -139,8 +140,8 @@ def write(reading: Reading, words: ServerWords, stop: list[str], max_tokens: int
         finish = chunk.finish or finish
         if not (chunk.text or chunk.thinking):
             continue
-        if not counted and (stats.answer_tokens == max_tokens or chars > TOKEN_CHARS * max_tokens):
-            finish = "length"  # the server does not count
+        if chars > TOKEN_CHARS * max_tokens or (counted and stats.answer_tokens > max_tokens):
+            finish = "length"
             break
         now = time.perf_counter()
         first = first or now

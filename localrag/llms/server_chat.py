@@ -30,6 +30,7 @@ REPEAT_LAST_N = 12
 """A server counts the end of the prompt in: 64 tokens of it are the question and the best passage, whose words would then be
 avoided (the starter model no longer finds what it is asked for). Twelve are little more than the template's end."""
 NO_KEY = "none"  # ChatOpenAI would look for one in the environment
+MOST_STOPS = 4  # OpenAI's interface allows no more
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 4.0
 # Control tokens of ChatML, Llama 2 and 3, Mistral, Gemma, Phi, DeepSeek: servers read them in a document as such.
 _CONTROL = re.compile(r"<(?=\|[^|<>\n]{1,40}\|>|｜[^｜<>\n]{1,40}｜>|/?s>|(?:start|end)_of_turn>|[be]os>)|\[(?=/?INST\])")
@@ -182,8 +183,10 @@ class ServerChat(ChatOpenAI):
             payload["max_tokens"] = payload.pop("max_completion_tokens")  # the name that every server knows
         if self._manner > Manner.FULL:
             payload.pop("extra_body", None)
+            if payload.get("stop"):
+                payload["stop"] = payload["stop"][:MOST_STOPS]  # our own look at the text finds the others
         if self._manner == Manner.BARE:
-            for name in ("temperature", "top_p", "seed"):
+            for name in ("temperature", "top_p", "seed", "stop"):
                 payload.pop(name, None)
         return payload
 
