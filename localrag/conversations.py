@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from localrag.asking import Asking, Request, before
@@ -147,10 +146,7 @@ class Conversations:
 
     def export(self, conversation_id: str, kind: Kind) -> str:
         """The conversation as Markdown, JSON or one HTML file that needs nothing else."""
-        conversation = self._store.get(conversation_id)
-        places = self._store.places(conversation_id)
-        everything = [self._store.turn(conversation_id, place.id) for place in places]
-        return exported(conversation, places, everything, kind)
+        return exported(self._store, self._store.get(conversation_id), kind)
 
     # Why this answer
 
@@ -199,14 +195,3 @@ _THERE = "Found then and not now"
 def _known(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What of a turn's settings there still is."""
     return {name: value for name, value in settings.items() if name in FIELD_GROUP}
-
-
-def save_export(text: str, path: Path) -> None:
-    """Write an exported conversation to a file; StoreError when it cannot be."""
-    scratch = path.with_name(f".{path.name}.part")
-    try:
-        scratch.write_text(text, "utf-8", errors="replace")
-        scratch.replace(path)
-    except OSError as exc:
-        scratch.unlink(missing_ok=True)
-        raise StoreError(f"The conversation cannot be written to {path}: {exc.strerror}. Choose another place.") from exc
