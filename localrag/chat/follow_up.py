@@ -44,9 +44,11 @@ _NAME = re.compile(r"[A-ZÀ-Þ][\w'’-]*(?:\s+[A-ZÀ-Þ][\w'’-]*)+|(?<=[\w,] 
 _PHRASE = re.compile(
     r"\b(?i:the|an?|every|der|die|das|den|dem|des|zum|zur|vom|del|al|eine[mrn]?|ein|el|la|los|las|una?)\s+[^\W_][\w'’-]*(?:\s+(?!(?i:"
     + "|".join(sorted(word for word in FUNCTION_WORDS if word.isascii()))
-    + r")\b)[\w'’-]+){0,2}|[A-ZÀ-Þ][\w'’-]+(?:\s+[A-ZÀ-Þ][\w'’-]+)*",
+    + r")\b)[\w'’-]+){0,3}|[A-ZÀ-Þ][\w'’-]+(?:\s+[A-ZÀ-Þ][\w'’-]+)*",
 )
-_KOREAN_TOPIC = re.compile(r"[\w ]+?(?:은|는|의|이|가)(?=\s)")
+_AUXILIARY = re.compile(
+    r"\b(?:do|does|did|can|could|will|would|should|must|may|might)\s+(?:(?:the|an?)\s+\w+\s+(?:of|in|on|at|for)\s+)*$", _I
+)
 
 
 def standalone(question: str, turns: Sequence[Turn]) -> str:
@@ -141,8 +143,10 @@ def _in_its_place(question: str, base: str) -> str | None:
     phrases = [match for match in _PHRASE.finditer(base) if match.start() > 0]
     if not phrases or first in _APART:
         return None
-    phrase = phrases[-1]
-    return f"{base[: phrase.start()]}{part}{base[phrase.end() :]}"
+    start, end = phrases[-1].span()
+    if _AUXILIARY.search(base, 0, start) and phrases[-1][0].count(" ") > 1:
+        end = start + phrases[-1][0].rindex(" ")  # "does the tea need": its last word is what it does
+    return f"{base[:start]}{part}{base[end:]}"
 
 
 _APART = frozenset(
