@@ -28,9 +28,9 @@ def version_line(engine: Engine, conversation: Conversation, turn: Turn) -> None
         return
     at = ids.index(turn.id)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        for label, icon, to in (("Version before", "chevron_left", at - 1), ("Version after", "chevron_right", at + 1)):
+        for label, icon, to in (("Earlier", "chevron_left", at - 1), ("Later", "chevron_right", at + 1)):
             if to > at:
-                st.caption(f"{at + 1} of {len(ids)}")
+                st.caption(f"{at + 1} of {len(ids)}", width="content")
             inside = 0 <= to < len(ids)
             st.button(
                 label,
@@ -38,6 +38,7 @@ def version_line(engine: Engine, conversation: Conversation, turn: Turn) -> None
                 icon=f":material/{icon}:",
                 type="tertiary",
                 disabled=not inside,
+                help="Another version of this question or its answer, with what follows it",
                 on_click=engine.conversations.show if inside else None,
                 args=(conversation.id, ids[to]) if inside else (),
             )
