@@ -178,8 +178,9 @@ def test_a_conversation_s_filters_and_settings_are_those_of_its_questions(engine
     assert {span.name for span in turn.evidence} == {"saw.txt"} or {span.document_id for span in turn.evidence} == {saw}
     assert (turn.timings.answer_tokens, turn.settings["max_tokens"], turn.settings["evidence_chars"]) == (3, 3, 900)
     assert turn.filters == SearchFilter(documents=(saw,))
-    with pytest.raises(SettingsError):
-        engine.conversations.configure(conversation, EVERYWHERE, {"temperature": 99})
+    for wrong in ({"temperature": 99}, {"n_ctx": 512}, {"nonsense": 1}):
+        with pytest.raises(SettingsError):
+            engine.conversations.configure(conversation, EVERYWHERE, wrong)
     assert engine.conversation(conversation).filters.documents == (saw,)
 
 
@@ -256,6 +257,14 @@ def test_a_replay_names_what_became_of_the_documents(engine: Engine) -> None:
     assert any(line.startswith("Found now and not then") and "32 months" in line for line in lines)
     engine.library.delete_collection("default")
     assert any("cannot be done" in line for line in differences(engine, conversation, turn)[1])
+
+
+def test_a_collection_that_was_renamed_is_asked_again_under_its_new_name(engine: Engine) -> None:
+    conversation, (turn,) = asked(engine, QUESTION)
+    engine.rename_collection("default", "tools")
+    assert differences(engine, conversation, turn) == (True, ())
+    again = finished(engine.conversations.regenerate(conversation, search_again=True))
+    assert (again.collection, bool(again.evidence)) == ("tools", True)
 
 
 def test_a_replay_of_a_refused_question_searches_only(engine: Engine) -> None:
