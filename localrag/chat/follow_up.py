@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from localrag.chat.leaning import FUNCTION_WORDS, WORD, content_words, fragment, leans, opener, points_back
+from localrag.chat.leaning import ASKING, FUNCTION_WORDS, WORD, content_words, fragment, leans, opener, points_back
 from localrag.documents.sentences import split_sentences
 from localrag.documents.words import terms
 from localrag.types import Turn
@@ -35,6 +35,7 @@ _ORDINAL = re.compile(
     + r")(?:\s+(?P<noun>[^\W_]+))?",
     _I,
 )
+_COMPLETE = re.compile(r"\s+(?:from|of|in|on|that|which|who|von|des|der|im|de|del)\b", _I)
 _NUMBERED = re.compile(r"(?:^|\n|\s)\(?\d{1,2}[.)]\s+(.+?)(?=(?:\n|\s)\(?\d{1,2}[.)]\s|\Z)", re.DOTALL)
 _BULLETS = re.compile(r"^\s*[-*•]\s+(.+)$", re.MULTILINE)
 _SERIES = re.compile(r",\s*(?:and|or|und|oder|y|o)?\s*|\s+(?:and|or|und|oder|sowie|y|o)\s+|、|，|그리고")
@@ -45,6 +46,9 @@ _PHRASE = re.compile(
     r"\b(?i:the|an?|every|der|die|das|den|dem|des|zum|zur|vom|del|al|eine[mrn]?|ein|el|la|los|las|una?)\s+[^\W_][\w'’-]*(?:\s+(?!(?i:"
     + "|".join(sorted(word for word in FUNCTION_WORDS if word.isascii()))
     + r")\b)[\w'’-]+){0,3}|[A-ZÀ-Þ][\w'’-]+(?:\s+[A-ZÀ-Þ][\w'’-]+)*",
+)
+_DETERMINER = re.compile(
+    r"(?:the|an?|every|der|die|das|den|dem|des|zum|zur|vom|del|al|eine[mrn]?|ein|el|la|los|las|una?)\s", _I
 )
 _AUXILIARY = re.compile(
     r"\b(?:do|does|did|can|could|will|would|should|must|may|might)\s+(?:(?:the|an?)\s+\w+\s+(?:of|in|on|at|for)\s+)*$", _I
@@ -88,21 +92,28 @@ def _topic(base: str, question: str) -> list[str]:
 def _item(question: str, last: Turn) -> tuple[str, str]:
     """What "the second one" points at in the last answer, or in the sentences it rests on; and the question with it in place.
 
-    Both are "" where it points at nothing.
+    Both are "" where it points at nothing. Of several it is the first that is told, and all of them are in place.
     """
+    lists = [items for text in (last.answer, *_resting_on(last)) if len(items := _items(text)) > 1]
+    pieces, told, at = [], "", 0
     for match in _ORDINAL.finditer(question):
         noun = match["noun"] or ""
         bare = not noun or noun.casefold() in FUNCTION_WORDS
-        if not bare and not set(terms(noun, "en")) & set(terms(f"{last.question} {last.answer}", "en")):
-            continue  # "the first world war" is a name of its own
+        if not bare and (_COMPLETE.match(question, match.end()) or not _spoken_of(noun, last)):
+            continue  # "the first world war" and "the third planet from the sun" are names of their own
         wanted = next(number for at, number in enumerate(ORDINALS) if match[f"n{at}"])
-        for text in (last.answer, *_resting_on(last)):
-            items = _items(text)
-            if len(items) >= max(2, abs(wanted)):
-                item = items[wanted - 1 if wanted > 0 else wanted][:MOST_ITEM_CHARS]
-                end = match.end() if not bare or noun.casefold() in ("one", "ones") else match.end("which")
-                return item, f"{question[: match.start()]}{item}{question[end:]}"
-    return "", ""
+        items = next((items for items in lists if len(items) >= abs(wanted)), [])
+        if items:
+            item = items[wanted - 1 if wanted > 0 else wanted][:MOST_ITEM_CHARS]
+            pieces += [question[at : match.start()], item]
+            at = match.end() if not bare or noun.casefold() in ("one", "ones") else match.end("which")
+            told = told or item
+    return (told, "".join([*pieces, question[at:]])) if told else ("", "")
+
+
+def _spoken_of(noun: str, last: Turn) -> bool:
+    """Whether the last turn has this noun."""
+    return not set(terms(noun, "en")).isdisjoint(terms(f"{last.question} {last.answer}", "en"))
 
 
 def _resting_on(turn: Turn) -> list[str]:
@@ -135,17 +146,21 @@ def _in_its_place(question: str, base: str) -> str | None:
     first = WORD.findall(part)[0].casefold()
     if not fragment(f"{part}?") and len(WORD.findall(part)) > 3:
         return None  # a whole question after "and"
-    if first in ("how", "what", "which", "when", "where", "who", "why", "wie", "was", "wann", "wo", "wer", "warum"):
+    if first in ASKING:
         return None
     same = re.search(rf"\b{re.escape(first)}\s+.+?(?=[?.!]|$)", base, _I) if not first[0].isdigit() else None
     if same and not re.match(r"(?:the|an?|der|die|das|el|la)\b", first, _I):
         return f"{base[: same.start()]}{part}{base[same.end() :]}"  # "in Germany?" takes the place of "in France"
+    # A thing takes the place of a thing, a name that of a name.
+    things = bool(_DETERMINER.match(part))
     phrases = [match for match in _PHRASE.finditer(base) if match.start() > 0]
-    if not phrases or first in _APART:
+    alike = [match for match in phrases if bool(_DETERMINER.match(match[0])) == things]
+    if not phrases or first in _APART or not (things or (part[0].isupper() and first not in FUNCTION_WORDS)):
         return None
-    start, end = phrases[-1].span()
-    if _AUXILIARY.search(base, 0, start) and phrases[-1][0].count(" ") > 1:
-        end = start + phrases[-1][0].rindex(" ")  # "does the tea need": its last word is what it does
+    phrase = (alike or phrases)[-1]
+    start, end = phrase.span()
+    if _AUXILIARY.search(base, 0, start) and phrase[0].count(" ") > 1:
+        end = start + phrase[0].rindex(" ")  # "does the tea need": its last word is what it does
     return f"{base[:start]}{part}{base[end:]}"
 
 

@@ -19,6 +19,7 @@ FUNCTION_WORDS = frozenset(
     " having what which who whom whose when where why how much many long often old far it its they them their theirs this that"
     " these those he him his she her hers there here i me my you your we us our one ones not no yes if because while"
     " tell say explain describe give show list name compare more else other another same please just only exactly really any"
+    " since until via per such elaborate example examples exception exceptions thing things"
     " some all each both s t out up down off away first second third fourth fifth last next former latter"
     # German
     " der die das den dem des ein eine einen einem einer und oder aber auch dann von im am zu zum zur für mit über als nach vor"
@@ -30,7 +31,7 @@ FUNCTION_WORDS = frozenset(
     " qué que cuál cuáles quién cuándo dónde cómo cuánto cuánta cuántos cuántas dura su sus ese esa eso esos esas este esta"
     " esto él ella ellos ellas no sí más otro otra se".split()
 )
-_ASKING = frozenset(
+ASKING = frozenset(
     "what which who whom whose when where why how is are was were do does did can could will would shall should may might must"
     " has have had explain describe list name tell give show summarise summarize compare find write translate"
     " was welche welcher welches wer wen wem wann wo warum wieso wie ist sind war hat haben kann können wird gibt erkläre nenne"
@@ -56,8 +57,10 @@ _EMPTY = re.compile(
 )
 _POINTS = re.compile(
     r"\b(?:it|its|itself|they|them|their|theirs|these|those|he|him|his|she|her|hers|there|this)\b"
-    r"|\b(?:ihn|ihm|ihre[rnms]?|dessen|deren|davon|dafür|damit|daran|darüber|dazu|dieser|dieses|diese|diesen|dies|seine[rnms]?)\b"
+    r"|\b(?:ihn|ihm|ihre[rnms]?|dessen|deren|davon|dafür|damit|daran|darüber|dazu|dieser|dieses|diese|diesen|seine[rnms]?)\b"
     r"|\b(?:es|er|sie|sein|ihr)\b|\bdas\s*[?.!]*$"
+    r"|\b(?:gilt|ist|war|heißt|bedeutet|dauert|kostet|geht|kann|hat|macht|hilft)\s+(?:das|dies)\b(?!\s+(?-i:[A-ZÄÖÜ]))"
+    r"|\b(?:says?|said|think|thinks|mean|means|do|does|did|is|was)\s+so\s*[?.!]*$"
     r"|\b(?:eso|esto|esos|esas|su|sus|él|ella|ellos|ellas)\b|\b(?:ese|esa|este|esta)\b|\blo (?:hace|hizo|es|dice)\b",
     _I,
 )
@@ -77,7 +80,8 @@ _BARE_NUMBER = re.compile(
 )
 _PASSIVE = re.compile(r"^(?:[Ww]hat|[Ww]ho|[Ww]hich|[Hh]ow) (?:was|were|did|does|do|has|have|had|will|can|should) [^A-Z]*$")
 _OPENERS = re.compile(
-    r"^\W*(?:and|but|so|also|then|or|what about|how about|what else|anything else|why not|how so|how come|tell me more|go on"
+    r"^\W*(?:and|but|so|also|then|or|what about|how about|what if|what else|"
+    r"same (?:for|with|in|of)|anything else|why not|how so|how come|tell me more|go on"
     r"|more|und|aber|was ist mit|wie ist es mit|wie steht es um|erzähl mehr|y|pero|e|qué tal|qué pasa con)\b",
     _I,
 )
@@ -132,7 +136,9 @@ def fragment(question: str) -> bool:
         return True  # of what, was said before
     if _PASSIVE.match(question) and len(about) < 2 and about[0].islower():
         return True  # "What was left out?"
-    if words[0] in _ASKING:
+    if "?" in question and len(words) < _SHORT_FRAGMENT and words[0] in FUNCTION_WORDS - ASKING:
+        return not any(word in _VERBS for word in words)  # "Only three months?"
+    if words[0] in ASKING:
         # "How many watts?" has no verb; "Who invented the telephone?" has one that no list holds.
         return not any(word in _VERBS for word in words) and len(about) < 2 and len(words) <= _SHORT_FRAGMENT
     if any(word in _VERBS for word in words):
