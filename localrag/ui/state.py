@@ -30,7 +30,7 @@ def conversation_id() -> str | None:
 
 def current_conversation() -> str | None:
     """The open conversation, where it is only to be marked."""
-    current: str | None = st.session_state.get(_CONVERSATION)
+    current: str | None = st.query_params.get(_ADDRESS) or st.session_state.get(_CONVERSATION)
     return current
 
 
