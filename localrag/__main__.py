@@ -58,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     _model_commands(add)
     _document_commands(add, inside)
     _question_commands(add, inside)
+    _conversation_commands(add)
     return root
 
 
@@ -152,6 +153,17 @@ def _document_commands(add: Add, inside: argparse.ArgumentParser) -> None:
     collections.add_argument("--as", dest="as_name", metavar="NAME", help="with --import: its name here")
     collections.add_argument("--no-vectors", action="store_true", help="with --export: texts only, they are embedded anew")
     collections.add_argument("--with-paths", action="store_true", help="with --export: say in which folders the files lie")
+
+
+def _conversation_commands(add: Add) -> None:
+    conversations = add("conversations", "conversations:conversations", "list conversations; find, export, rename, delete")
+    which = conversations.add_mutually_exclusive_group()
+    which.add_argument("--search", metavar="TEXT", help="find words in all questions and answers")
+    which.add_argument(
+        "--export", nargs=2, metavar=("ID", "FILE"), help="write one into a file: .html stands for itself, .md, .json"
+    )
+    which.add_argument("--rename", nargs=2, metavar=("ID", "TITLE"))
+    which.add_argument("--delete", metavar="ID")
 
 
 def _where() -> argparse.ArgumentParser:

@@ -98,10 +98,8 @@ class Asking:
         wanted = standalone(question, turns) if collection else question
         picked = None
         if request.again is not None:
-            same = request.again
-            turn = replace(
-                turn, evidence=same.evidence, confidence=same.confidence, searched=same.searched, document=same.document
-            )
+            names = ("evidence", "confidence", "searched", "document")
+            turn = replace(turn, **{name: getattr(request.again, name) for name in names})
         elif request.evidence is not None:
             turn = replace(turn, evidence=tuple(request.evidence))
         elif request.document is not None:
@@ -119,7 +117,8 @@ class Asking:
             return turn, Rewriting(self._store, turns, wanted, find, answering)
         elif fresh and collection:
             turn = replace(turn, **self._found(wanted, self.search(collection, wanted, retrieval, filters), retrieval))
-        turn = replace(turn, timings=Timings(search_s=time.perf_counter() - started))
+        search_s = time.perf_counter() - started if request.again is None else request.again.timings.search_s
+        turn = replace(turn, timings=Timings(search_s=search_s))
         return turn, None if turn.refused else answering
 
     @staticmethod

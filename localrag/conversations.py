@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from localrag.asking import Asking, Request, before
@@ -16,7 +15,7 @@ from localrag.chat.jobs import AnswerJob
 from localrag.chat.queue import AnswerQueue
 from localrag.chat.replay import Replaying, ReplayJob, search_differences
 from localrag.chat.store import ConversationStore
-from localrag.errors import LocalRagError, PromptError, StoreError
+from localrag.errors import LocalRagError, PromptError, SettingsError, StoreError
 from localrag.library import Library
 from localrag.llms.base import LoadedModel
 from localrag.llms.worker import ModelWorker
@@ -99,8 +98,6 @@ class Conversations:
 
     def _as_before(self, conversation: Conversation, turn: Turn, after: str, overrides: Mapping[str, Any]) -> Request:
         """The request a turn came of; an old turn's asks what its conversation asks now."""
-        names = [record.name for record in self._library.collections()]
-        collection = turn.collection if turn.collection in names else conversation.collection  # it may be renamed since
         if not turn.mode:
             return Request(turn.question, overrides=overrides, after=after)
         return Request(
@@ -108,9 +105,14 @@ class Conversations:
             overrides=overrides,
             filters=turn.filters,
             document=turn.document or None,
-            collection="" if turn.mode == "chat" else collection,
+            collection="" if turn.mode == "chat" else self._collection_of(conversation, turn),
             after=after,
         )
+
+    def _collection_of(self, conversation: Conversation, turn: Turn) -> str:
+        """The collection a turn asked; its conversation's where that was renamed since, which takes its conversations along."""
+        names = [record.name for record in self._library.collections()]
+        return turn.collection if turn.collection in names else conversation.collection
 
     # Keeping
 
@@ -140,6 +142,9 @@ class Conversations:
         """
         self._store.get(conversation_id)
         if overrides is not None:
+            fixed = [name for name in overrides if FIELD_GROUP.get(name) not in ("answer", "retrieval", None)]
+            if fixed:
+                raise SettingsError(f"{fixed[0]} is one for all conversations. Change it on the Model page.")
             self._library.settings.with_values(overrides, "this conversation")
             self._store.set_overrides(conversation_id, overrides)
         if filters is not None:
@@ -147,10 +152,7 @@ class Conversations:
 
     def export(self, conversation_id: str, kind: Kind) -> str:
         """The conversation as Markdown, JSON or one HTML file that needs nothing else."""
-        conversation = self._store.get(conversation_id)
-        places = self._store.places(conversation_id)
-        everything = [self._store.turn(conversation_id, place.id) for place in places]
-        return exported(conversation, places, everything, kind)
+        return exported(self._store, self._store.get(conversation_id), kind)
 
     # Why this answer
 
@@ -164,7 +166,7 @@ class Conversations:
         conversation, turn, after = self._at(conversation_id, turn_id)
         settings = self._library.settings.with_values(_known(turn.settings), "this answer")
         choice = self._asking.format_choice(settings.answer)
-        found_now = self._search_again(turn, settings)
+        found_now = self._search_again(conversation, turn, settings)
         replaying = Replaying(turn, before(conversation, after), settings.answer, found_now, choice)
         job = ReplayJob(turn_id)
 
@@ -174,14 +176,15 @@ class Conversations:
         self._worker.submit(work)
         return job
 
-    def _search_again(self, turn: Turn, settings: Settings) -> list[str]:
+    def _search_again(self, conversation: Conversation, turn: Turn, settings: Settings) -> list[str]:
         """What a search for a turn's passages finds otherwise today."""
         lines = [] if turn.settings else ["The settings of this answer were not kept: those of today are taken."]
         if not turn.searched:
             return lines + [f"{self._gone(span)}: {span.name}" for span in turn.evidence[:1] if self._gone(span) != _THERE]
         filters = SearchFilter(documents=(turn.document,)) if turn.document else turn.filters
         try:
-            found = self._asking.search(turn.collection, turn.searched, settings.retrieval, filters)
+            collection = self._collection_of(conversation, turn)
+            found = self._asking.search(collection, turn.searched, settings.retrieval, filters)
         except LocalRagError as exc:
             return [*lines, f"The search of then cannot be done: {exc}"]
         return lines + search_differences(turn.evidence, found.evidence, self._gone)
@@ -201,14 +204,3 @@ _THERE = "Found then and not now"
 def _known(settings: Mapping[str, Any]) -> dict[str, Any]:
     """What of a turn's settings there still is."""
     return {name: value for name, value in settings.items() if name in FIELD_GROUP}
-
-
-def save_export(text: str, path: Path) -> None:
-    """Write an exported conversation to a file; StoreError when it cannot be."""
-    scratch = path.with_name(f".{path.name}.part")
-    try:
-        scratch.write_text(text, "utf-8", errors="replace")
-        scratch.replace(path)
-    except OSError as exc:
-        scratch.unlink(missing_ok=True)
-        raise StoreError(f"The conversation cannot be written to {path}: {exc.strerror}. Choose another place.") from exc

@@ -4,11 +4,12 @@ import streamlit as st
 
 from localrag.settings import DEFAULT_COLLECTION, GUIDE_COLLECTION
 from localrag.ui import state
+from localrag.ui.asked import ask, take_question
 from localrag.ui.chat_top import chat_top, welcome
 from localrag.ui.document_choice import document_bar
-from localrag.ui.errors import show_errors
+from localrag.ui.errors import draw_error, show_errors
 from localrag.ui.page import open_page
-from localrag.ui.turns import finished_turn, running_turn
+from localrag.ui.talk import talk
 
 st.set_page_config(layout="centered")
 engine = open_page()
@@ -23,30 +24,15 @@ with show_errors():
     if conversation_id and conversation is None:
         st.caption("This conversation was deleted. Ask something to start a new one.")
         state.open_conversation(None)
+    if trouble := state.take_trouble():
+        draw_error(trouble)
 
-    asked = st.chat_input("Your question", max_chars=20_000) or state.take_question()
+    asked, files = take_question(engine)
     summary = state.take_summary()
-    if conversation is None and not asked and not summary:
-        welcome(engine, collection)
-    if asked or summary:
-        with show_errors():
-            conversation_id = conversation.id if conversation else engine.new_conversation(collection)
-            engine.store.set_collection(conversation_id, collection)
-            if summary:
-                engine.summarise(conversation_id, summary)
-            elif asked:
-                engine.ask(conversation_id, asked, document=document)
-            state.begin_conversation(conversation_id) if conversation is None else state.open_conversation(conversation_id)
-            asked = None
-        if asked:
-            st.text(f"Not asked: {asked}")
+    if asked or files or summary:
+        conversation_id = ask(engine, conversation, collection, document, asked, files, summary)
         conversation = engine.store.find(conversation_id) if conversation_id else None
-
+    elif conversation is None:
+        welcome(engine, collection, document)
     if conversation is not None:
-        view = engine.answer(conversation.id)
-        running = view if view is not None and not view.finished else None
-        for turn in conversation.turns:
-            if running is None or turn.id != running.turn.id:
-                finished_turn(engine, turn)
-        if running is not None:
-            running_turn(engine, conversation.id, running)
+        talk(engine, conversation)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pydantic import TypeAdapter
@@ -12,8 +12,9 @@ from pydantic import TypeAdapter
 from localrag import __version__
 from localrag.chat.export_html import as_html
 from localrag.chat.export_markdown import as_markdown
-from localrag.chat.tree import Place
+from localrag.chat.store import ConversationStore
 from localrag.documents.ledger import now
+from localrag.errors import StoreError
 from localrag.types import Conversation, SearchFilter, Turn
 
 Kind = Literal["html", "md", "json"]
@@ -51,17 +52,21 @@ class ExportedConversation:
 _JSON = TypeAdapter(ExportedConversation)
 
 
-def exported(conversation: Conversation, places: Sequence[Place], everything: Sequence[Turn], kind: Kind) -> str:
-    """The conversation in one of the kinds. `everything` are the turns of all branches, in the order of their `places`.
+def exported(store: ConversationStore, conversation: Conversation, kind: Kind) -> str:
+    """The conversation in one of the kinds: Markdown and HTML hold the branch that is shown, JSON all of them.
 
-    Markdown and HTML hold the branch that is shown.
+    Raises:
+        StoreError: it was deleted meanwhile, or is damaged.
     """
     if kind == "html":
         return as_html(conversation, now())
     if kind == "md":
         return as_markdown(conversation, now())
     shown = {turn.id for turn in conversation.turns}
-    turns = tuple(ExportedTurn(place.parent, place.id in shown, turn) for place, turn in zip(places, everything, strict=True))
+    turns = tuple(
+        ExportedTurn(place.parent, place.id in shown, store.turn(conversation.id, place.id))
+        for place in store.places(conversation.id)
+    )
     record = ExportedConversation(
         FORMAT,
         1,
@@ -86,3 +91,14 @@ def file_name(conversation: Conversation, kind: Kind) -> str:
     """A name for the file, from the title."""
     plain = re.sub(r"[^\w .-]", "", conversation.title).strip(" .")[:MAX_NAME_CHARS].strip(" .")
     return f"{plain or 'conversation'}.{kind}"
+
+
+def save_export(text: str, path: Path) -> None:
+    """Write an exported conversation to a file, all of it or nothing; StoreError when it cannot be."""
+    scratch = path.with_name(f".{path.name}.part")
+    try:
+        scratch.write_text(text, "utf-8", errors="replace")
+        scratch.replace(path)
+    except OSError as exc:
+        scratch.unlink(missing_ok=True)
+        raise StoreError(f"The conversation cannot be written to {path}: {exc.strerror}. Choose another place.") from exc

@@ -36,6 +36,11 @@ def how_made(conversation: Conversation, turn: Turn) -> list[str]:
     return lines
 
 
+def moment(time: str) -> str:
+    """An ISO 8601 time in UTC as a person reads it."""
+    return f"{time[:16].replace('T', ' ')} UTC" if time else ""
+
+
 def figures(turn: Turn) -> str:
     """Model, settings and figures of an answer, in one line."""
     timings, parts = turn.timings, [f"model {turn.model}"] if turn.model else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 
-from localrag.chat.export_facts import figures, how_made, where
+from localrag.chat.export_facts import figures, how_made, moment, where
 from localrag.chat.prose import answer, circled, passage
 from localrag.types import Conversation, Evidence, Turn
 
@@ -73,7 +73,7 @@ def _turn(conversation: Conversation, turn: Turn) -> str:
         parts.append(f"<details><summary class='quiet'>What the model read</summary><pre dir='auto'>{read}</pre></details>")
         left = [f"{item.kind}, because {item.why}" for item in turn.plan.dropped if item.kind == "history"]
         parts += [f"<p class='quiet'>Left out: {_text(line)}</p>" for line in left]
-    asked = f"asked {turn.asked}" if turn.asked else ""
+    asked = f"asked {moment(turn.asked)}" if turn.asked else ""
     parts.append(f"<p class='quiet'>{_text(' · '.join(part for part in (asked, figures(turn)) if part))}</p>")
     return "<article>\n" + "\n".join(parts) + "\n</article>"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from localrag.chat.export_facts import figures, how_made, where
+from localrag.chat.export_facts import figures, how_made, moment, where
 from localrag.chat.marks import marked
 from localrag.types import Conversation, Evidence, Turn
 
@@ -28,7 +28,7 @@ def as_markdown(conversation: Conversation, exported: str) -> str:
 def _turn(conversation: Conversation, turn: Turn) -> list[str]:
     parts = [f"## {_plain(turn.question)}"]
     if turn.asked:
-        parts.append(f"*asked {turn.asked}*")
+        parts.append(f"*asked {moment(turn.asked)}*")
     if turn.answer:
         parts.append(_answer(marked(turn)))
     parts += [f"*{_plain(line)}*" for line in how_made(conversation, turn)]

@@ -182,6 +182,8 @@ def ask_line(turn: Turn, conversation: str) -> dict[str, Any]:
 
 
 def _say_answer(turn: Turn) -> None:
+    if turn.searched and turn.searched != turn.question:
+        say(f"  searched for: {turn.searched}")
     say_text("The documents most likely hold no answer. Nearest passages:" if turn.refused else marked(turn))
     if turn.note:
         say(f"  {turn.note}")

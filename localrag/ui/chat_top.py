@@ -6,13 +6,13 @@ import streamlit as st
 
 from localrag.engine import Engine
 from localrag.privacy import readers_elsewhere
-from localrag.settings import DEFAULT_COLLECTION, GUIDE_COLLECTION
+from localrag.settings import DEFAULT_COLLECTION
 from localrag.types import Conversation
 from localrag.ui import state
+from localrag.ui.chat_settings import chat_settings
 from localrag.ui.ingest import ingest_strip, start_uploads, uploader
 from localrag.ui.markup import plain
-
-SAMPLE_QUESTIONS = ("Where is my data kept?", "How do I stop an answer?", "What do the marks under a sentence mean?")
+from localrag.ui.quick_prompts import quick_prompts
 
 
 def chat_top(engine: Engine, names: list[str], fallback: str, conversation: Conversation | None) -> str:
@@ -22,7 +22,7 @@ def chat_top(engine: Engine, names: list[str], fallback: str, conversation: Conv
         chosen = ""
         if names:
             # A conversation opens with the collection it was asked about, whatever was chosen elsewhere.
-            key = f"collection_of_{conversation.id if conversation else state.upload_round()}"
+            key = f"collection_of_{conversation.id if conversation else ''}_{state.upload_round()}"
             known = fallback if conversation else state.collection(names, fallback)
             chosen = st.selectbox(
                 "Collection",
@@ -36,11 +36,9 @@ def chat_top(engine: Engine, names: list[str], fallback: str, conversation: Conv
         sign = {"ready": ":green[●]", "loading": ":orange[●]"}.get(model.status, ":red[●]")
         st.caption(f"{sign} {plain(model.name or 'no model')}" + (f" · n_ctx {model.n_ctx:,}" if model.n_ctx else ""))
         default = conversation.collection != "" if conversation and conversation.turns else True
-        key = f"documents_of_{conversation.id if conversation else 'new'}"
-        if conversation and st.button("Delete chat", type="tertiary", icon=":material/delete:"):
-            engine.delete_conversation(conversation.id)
-            state.open_conversation(None)
-            st.rerun()
+        key = f"documents_of_{conversation.id if conversation else 'new'}_{state.upload_round()}"
+        if conversation:
+            chat_settings(engine, conversation)
         with_documents = st.toggle("Documents", default, key=key, help="Off: the model answers alone, from what it learned")
     if model.error:
         st.caption(f":material/error: {plain(model.error)}")
@@ -51,7 +49,7 @@ def chat_top(engine: Engine, names: list[str], fallback: str, conversation: Conv
     return chosen if with_documents else ""
 
 
-def welcome(engine: Engine, collection: str) -> None:
+def welcome(engine: Engine, collection: str, document: str | None) -> None:
     """What stands where no question was asked yet.
 
     A question that is clicked is asked by the next run, which draws none of this: taken out of a page half drawn, a part
@@ -61,10 +59,7 @@ def welcome(engine: Engine, collection: str) -> None:
     st.caption("The passages that answer come first, then the answer, every sentence marked with where it comes from.")
     if engine.intake.jobs:
         ingest_strip(engine)
-    if collection == GUIDE_COLLECTION:
-        with st.container(horizontal=True):
-            for number, text in enumerate(SAMPLE_QUESTIONS):
-                st.button(text, key=f"sample_{number}", on_click=state.ask, args=(text,))
+    quick_prompts(collection, document)
     files = uploader(engine, "Drop your own documents here", key=f"first_upload_{state.upload_round()}")
     if files:
         start_uploads(engine, DEFAULT_COLLECTION, files)

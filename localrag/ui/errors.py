@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import streamlit as st
@@ -15,14 +15,21 @@ logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def show_errors() -> Iterator[None]:
-    """Draw an error of ours as its sentence; log anything else and say that it was logged."""
+def show_errors(show: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Draw an error of ours as its sentence; log anything else and say that it was logged.
+
+    `show` gets the sentence instead: what a click does before the page is drawn has no place of its own to say it.
+    """
+    say = show or draw_error
     try:
         yield
     except LocalRagError as exc:
-        st.error(plain(str(exc)), icon=":material/error:")
+        say(str(exc))
     except Exception as exc:
         logger.exception("a page failed")
-        st.error(
-            f"Something failed that should not: {plain(str(exc))}. The log of the app has the details.", icon=":material/error:"
-        )
+        say(f"Something failed that should not: {exc}. The log of the app has the details.")
+
+
+def draw_error(sentence: str) -> None:
+    """Draw a sentence about what failed."""
+    st.error(plain(sentence), icon=":material/error:")

@@ -40,13 +40,18 @@ def uploader(engine: Engine, label: str, key: str) -> list[UploadedFile]:
 
 def start_uploads(engine: Engine, collection: str, files: Sequence[UploadedFile]) -> None:
     """Take uploaded files in; their bytes are copied, so the browser session may end."""
+    engine.intake.start(collection, upload_sources(files))
+
+
+def upload_sources(files: Sequence[UploadedFile]) -> list[Source]:
+    """Uploaded files as what is taken in, each under a name of its own."""
     sources: list[Source] = []
     seen: Counter[str] = Counter()
     for file in files:
         name = Path(file.name).name or "unnamed"
         seen[name] += 1  # two files of one name in one upload are two documents
         sources.append(Source(name if seen[name] == 1 else f"{name} ({seen[name]})", data=file.getvalue()))
-    engine.intake.start(collection, sources)
+    return sources
 
 
 def start_place(engine: Engine, collection: str, place: str) -> int:

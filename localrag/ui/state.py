@@ -16,6 +16,7 @@ _ASKED, _QUESTION = "removal_asked", "question"
 _LAB_SETTINGS, _LAB_FOUND, _LAB_OPTION = "lab_settings", "lab_found", "w_lab"
 _SLIDERS, _SLIDER_ROUND, _SERVER_MODELS = "slider_values", "slider_round", "server_models"
 _PICKED, _SUMMARY, _LEAVE = "picked_documents", "summary_of", "leave_for_chat"
+_TROUBLE = "trouble"
 _ADDRESS = "c"
 COLLECTION_BOX = "collection_box"
 FORMAT_BOX, PROMPT_BOX = "w_template", "w_prompt"
@@ -29,6 +30,23 @@ def conversation_id() -> str | None:
     if chosen:
         open_conversation(chosen)
     return chosen
+
+
+def current_conversation() -> str | None:
+    """The open conversation, where it is only to be marked."""
+    current: str | None = st.query_params.get(_ADDRESS) or st.session_state.get(_CONVERSATION)
+    return current
+
+
+def keep_trouble(sentence: str) -> None:
+    """Keep what a click could not do, for the page to say."""
+    st.session_state[_TROUBLE] = sentence
+
+
+def take_trouble() -> str:
+    """What a click could not do, once; "" when there is nothing."""
+    sentence: str = st.session_state.pop(_TROUBLE, "")
+    return sentence
 
 
 def open_conversation(conversation: str | None) -> None:

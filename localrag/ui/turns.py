@@ -7,10 +7,12 @@ import streamlit as st
 from localrag.chat.jobs import AnswerView, progress_text
 from localrag.chat.prose import answer
 from localrag.engine import Engine
-from localrag.types import Turn
+from localrag.types import Conversation, Turn
 from localrag.ui.evidence import evidence_card, sources_line
+from localrag.ui.ingest import line
 from localrag.ui.markup import plain
 from localrag.ui.prompt_bar import prompt_bar, prompt_text
+from localrag.ui.turn_actions import refused_actions, turn_actions, version_line
 
 POLL_S = 0.2
 _NOTHING = {
@@ -25,10 +27,12 @@ def question(turn: Turn) -> None:
         st.markdown(plain(turn.question))
 
 
-def finished_turn(engine: Engine, turn: Turn) -> None:
-    """A turn that is over: question, evidence, answer, sources, figures."""
+def finished_turn(engine: Engine, conversation: Conversation, turn: Turn, busy: bool) -> None:
+    """A turn that is over: question, evidence, answer, sources, figures, and what can be done with it."""
     question(turn)
     with st.chat_message("assistant", avatar=":material/menu_book:"):
+        version_line(engine, conversation, turn)
+        made_from(turn)
         evidence_card(engine, turn)
         _thinking(turn)
         if turn.answer:
@@ -37,6 +41,7 @@ def finished_turn(engine: Engine, turn: Turn) -> None:
             st.error(plain(turn.error), icon=":material/error:")
         elif turn.refused:
             st.caption("Not answered: the documents most likely hold no answer. These are the nearest passages.")
+            refused_actions(engine, conversation, turn, busy)
         elif not turn.answer and not (turn.thinking and turn.note):
             st.caption(_NOTHING.get(turn.timings.finish, "The model wrote nothing. Ask again, or put it differently."))
         elif turn.timings.finish is None:
@@ -49,22 +54,33 @@ def finished_turn(engine: Engine, turn: Turn) -> None:
         if turn.plan is not None:
             with st.popover("What the model read", type="tertiary", icon=":material/visibility:"):
                 prompt_text(turn)
+        turn_actions(engine, conversation, turn, busy)
 
 
-def running_turn(engine: Engine, conversation_id: str, view: AnswerView) -> None:
+def made_from(turn: Turn) -> None:
+    """What of a turn's making is to be known before it is read."""
+    if turn.mode == "chat":
+        st.caption(":material/link_off: Without documents: nothing in this answer is checked against anything.")
+    if turn.searched and turn.searched != turn.question:
+        st.caption(f":material/search: Searched for: {plain(turn.searched)}")
+
+
+def running_turn(engine: Engine, conversation: Conversation, view: AnswerView) -> None:
     """A turn in the making: the evidence now, by this run; the answer as it grows, by a fragment that polls."""
     question(view.turn)
     with st.chat_message("assistant", avatar=":material/menu_book:"):
+        made_from(view.turn)
         evidence_card(engine, view.turn)
-        _growing(engine, conversation_id)
+        _growing(engine, conversation.id, len(view.turn.evidence))
         # Outside the part that is drawn anew eight times a second: a button must hold still under a finger.
-        st.button("Stop", icon=":material/stop:", on_click=engine.stop, args=(conversation_id,), key="stop")
+        st.button("Stop", icon=":material/stop:", on_click=engine.stop, args=(conversation.id,), key="stop")
 
 
 @st.fragment(run_every=POLL_S)
-def _growing(engine: Engine, conversation_id: str) -> None:
+def _growing(engine: Engine, conversation_id: str, drawn: int) -> None:
+    """Draw the answer so far; the page anew at its end, and when its passages come late (`drawn` of them are there)."""
     view = engine.answer(conversation_id)
-    if view is None or view.finished:
+    if view is None or view.finished or (len(view.turn.evidence) != drawn and view.turn.mode != "summary"):
         st.rerun()
     else:
         _thinking(view.turn)
@@ -89,6 +105,8 @@ def _thinking(turn: Turn) -> None:
 
 
 def _waiting(engine: Engine, view: AnswerView) -> str:
+    if (documents := engine.attachments.waits_for(view.turn.id)) is not None:
+        return f"Taking in · {line(documents.snapshot())}"
     if engine.model_state.status == "loading":
         return f"Loading {plain(engine.model_state.name)}"
     if view.state == "queued" and engine.tunings.running:

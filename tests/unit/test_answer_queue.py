@@ -135,3 +135,52 @@ def test_progress_is_told_in_one_line() -> None:
     assert progress_text(Progress(12, 12, 9000, 9000, merging=True, kept=2)).startswith(
         "Writing the summary of 12 parts, 2 parts"
     )
+
+
+def test_a_question_that_is_held_holds_up_nobody_and_goes_behind_those_who_asked_meanwhile(
+    answers: AnswerQueue, store: ConversationStore, worker: ModelWorker
+) -> None:
+    ran: list[str] = []
+    gate = threading.Event()
+    worker.submit(lambda _model: gate.wait(WAIT_S) and None)
+    held, first, second = (job_of(store) for _ in range(3))
+    answers.hold(held)
+    answers.add(first, Parts("first", 1, ran))
+    answers.add(second, Parts("second", 1, ran))
+    views = [answers.view(job.conversation_id) for job in (held, first, second)]
+    assert [view.ahead for view in views if view] == [0, 0, 1]
+    with pytest.raises(PromptError, match="not finished"):
+        answers.add(AnswerJob(held.conversation_id, Turn("another", "What?", ""), 0.0), Parts("never", 1, ran))
+    held.update(answer="found meanwhile")
+    answers.begin(held, Parts("held", 1, ran))
+    view = answers.view(held.conversation_id)
+    assert view is not None
+    assert view.ahead == 2
+    gate.set()
+    assert all(job.wait(WAIT_S) for job in (held, first, second))
+    assert ran == ["first", "second", "held"]
+    assert store.get(held.conversation_id).turns[0].answer == "found meanwhile"
+
+
+def test_a_question_that_is_held_can_be_stopped_and_is_not_begun_then(answers: AnswerQueue, store: ConversationStore) -> None:
+    ran: list[str] = []
+    held = job_of(store)
+    answers.hold(held)
+    answers.stop(held.conversation_id)
+    assert (held.state, held.turn.timings.finish) == ("done", "cancelled")
+    answers.begin(held, Parts("held", 1, ran))
+    answers.fail(held, "too late")
+    assert (ran, store.get(held.conversation_id).turns[0].error) == ([], "")
+
+
+def test_a_question_that_cannot_be_asked_after_all_says_why_even_when_its_conversation_is_gone(
+    answers: AnswerQueue, store: ConversationStore
+) -> None:
+    kept, gone = job_of(store), job_of(store)
+    for job in (kept, gone):
+        answers.hold(job)
+    store.delete(gone.conversation_id)
+    for job in (kept, gone):
+        answers.fail(job, "The file is broken.")
+        assert (job.state, job.turn.error) == ("failed", "The file is broken.")
+    assert store.get(kept.conversation_id).turns[0].error == "The file is broken."

@@ -1,27 +1,58 @@
-"""Which questions can stand alone for the search."""
+"""Which questions can stand alone for the search, and what is searched for where they cannot."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 
 from localrag.chat.follow_up import standalone
-from localrag.types import Turn
+from localrag.types import Evidence, Turn
+from tests.tools.follow_ups import answered, history, rows
 
-TURNS = [Turn("1", "Who wrote the manual?", "Ada."), Turn("2", "What is the warranty of the drill?", "31 months.")]
-
-
-@pytest.mark.parametrize(
-    "question",
-    ["And of the saw?", "Why?", "How long is it?", "What about batteries", "in Germany?", "Compare the second one", "왜?"],
-)
-def test_a_question_that_leans_is_searched_after_the_one_before(question: str) -> None:
-    assert standalone(question, TURNS) == f"What is the warranty of the drill? {question}"
+ROWS = rows()
 
 
-@pytest.mark.parametrize("question", ["How many watts has the Kestrel saw?", "Who designed the orbital sander in 1931?"])
-def test_a_question_of_its_own_is_searched_alone(question: str) -> None:
-    assert standalone(question, TURNS) == question
+def fits(row: dict[str, Any]) -> bool:
+    """Whether the search holds what it must and nothing it must not; a question of its own is searched as it is."""
+    searched = standalone(row["question"], history(row))
+    if row["same"] and searched != row["question"]:
+        return False
+    folded = searched.casefold()
+    held = all(word.casefold() in folded for word in row["must"])
+    return held and not any(word.casefold() in folded for word in row["must_not"])
+
+
+def test_there_are_enough_labelled_follow_ups_in_five_languages() -> None:
+    assert len(ROWS) >= 60
+    assert sum(row["same"] for row in ROWS) >= 20, "questions of their own, which nothing may be added to"
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["question"])
+def test_what_is_searched_for_holds_what_it_must(row: dict[str, Any]) -> None:
+    assert fits(row), standalone(row["question"], history(row))
 
 
 def test_the_first_question_is_searched_alone() -> None:
     assert standalone("Why?", []) == "Why?"
+
+
+def test_names_of_an_answer_that_nothing_supports_are_not_carried_over() -> None:
+    turn = answered("Who designed the motor?", "It was designed by Bob Smith.", "unsupported")
+    assert "Smith" not in standalone("When was he born?", [turn])
+    assert "Smith" in standalone("When was he born?", [answered(turn.question, turn.answer)])
+
+
+def test_what_the_answer_only_names_is_taken_from_the_evidence_it_rests_on() -> None:
+    text = "The ferry calls at Moss, Horten and Larvik. It is blue."
+    span = Evidence("d", "d", "d", 10, 10 + len(text), text, 1.0, focus=(10, 53))
+    turn = Turn("1", "Where does the ferry call?", "At three harbours.", evidence=(span,))
+    assert standalone("And the second one?", [turn]) == "And Horten? ferry call"
+
+
+def test_a_chain_of_follow_ups_does_not_grow() -> None:
+    turns: list[Turn] = [Turn("0", "How long is the warranty of the Kestrel drill?", "")]
+    for number in range(1, 12):
+        question = f"And what does it do in case {number}?"
+        turns.append(Turn(str(number), question, "", searched=standalone(question, turns)))
+    assert len(turns[-1].searched.split()) < 50

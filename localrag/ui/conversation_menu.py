@@ -1,0 +1,58 @@
+"""Renaming, exporting and deleting a conversation."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import streamlit as st
+
+from localrag.chat.export import Kind, file_name
+from localrag.engine import Engine
+from localrag.types import Conversation
+from localrag.ui import state
+from localrag.ui.errors import show_errors
+
+_KINDS: tuple[tuple[Kind, str, str], ...] = (
+    ("html", "One web page", "text/html"),
+    ("md", "Markdown", "text/markdown"),
+    ("json", "JSON, with all branches", "application/json"),
+)
+
+
+def conversation_menu(engine: Engine, conversation: Conversation) -> None:
+    """Draw the button that opens it; what is in it is drawn only then."""
+    key = f"menu_{conversation.id}"
+    with st.popover("More", icon=":material/more_horiz:", type="tertiary", key=key, on_change="rerun") as menu:
+        if not menu.open:
+            return
+        title = f"w_title_{conversation.id}"
+        st.text_input("Title", conversation.title, key=title, max_chars=200, on_change=_rename, args=(engine, conversation.id))
+        export_buttons(engine, conversation, "menu")
+        st.button("Delete chat", icon=":material/delete:", type="tertiary", on_click=_delete, args=(engine, conversation.id))
+
+
+def export_buttons(engine: Engine, conversation: Conversation, at: str) -> None:
+    """A button for each kind of file; it is made when one is clicked."""
+    st.caption("For somebody without LocalRAG, with answers, passages and settings")
+    for kind, label, mime in _KINDS:
+        st.download_button(
+            label,
+            partial(engine.conversations.export, conversation.id, kind),
+            file_name(conversation, kind),
+            mime,
+            key=f"export_{at}_{kind}_{conversation.id}",
+            type="tertiary",
+            icon=":material/download:",
+            on_click="ignore",
+        )
+
+
+def _rename(engine: Engine, conversation_id: str) -> None:
+    state.keep_trouble("")
+    with show_errors(state.keep_trouble):
+        engine.conversations.rename(conversation_id, st.session_state[f"w_title_{conversation_id}"])
+
+
+def _delete(engine: Engine, conversation_id: str) -> None:
+    engine.delete_conversation(conversation_id)
+    state.open_conversation(None)

@@ -1,0 +1,26 @@
+"""The turns of a conversation, the one in the making among them."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from localrag.engine import Engine
+from localrag.types import Conversation
+from localrag.ui.ingest import ingest_strip
+from localrag.ui.turns import finished_turn, running_turn
+
+
+def talk(engine: Engine, conversation: Conversation) -> None:
+    """Draw the branch that is shown, and documents on their way in."""
+    view = engine.answer(conversation.id)
+    running = view if view is not None and not view.finished else None
+    for turn in conversation.turns:
+        if running is None or turn.id != running.turn.id:
+            finished_turn(engine, conversation, turn, busy=running is not None)
+        else:
+            running_turn(engine, conversation, running)
+    if running is not None and running.turn.id not in [turn.id for turn in conversation.turns]:
+        st.caption("An answer is being written in another version of this conversation.")
+        st.button("Stop", icon=":material/stop:", on_click=engine.stop, args=(conversation.id,), key="stop")
+    if running is None and any(not job.finished for job in engine.intake.jobs):
+        ingest_strip(engine)
