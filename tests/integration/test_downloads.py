@@ -26,6 +26,7 @@ from localrag.models.gguf_file import read_gguf
 from localrag.models.memory import estimate_memory
 from localrag.models.offers import offers
 from localrag.models.starter import DOWNLOAD_FOLDER, STARTER_CHAT, STARTER_EMBEDDING
+from localrag.settings import ModelSettings
 from tests.integration.test_pages import WAIT_S, app, button, engine, shown
 from tests.tools.download_server import Host, download_server, drips, good, stalls, status
 
@@ -170,7 +171,7 @@ def test_the_starters_need_is_what_the_header_says(models_dir: Path) -> None:
     for offer in offers():
         if offer.starter:
             header = read_gguf(models_dir / offer.file)
-            need = estimate_memory(header, min(4096, header.n_ctx_train), 512).total
+            need = estimate_memory(header, ModelSettings(n_ctx=4096)).total
             assert offer.n_ctx_train == header.n_ctx_train
             assert offer.need == pytest.approx(need, rel=0.15)
 
@@ -223,7 +224,10 @@ def starters(app: AppTest, folder: Path, models_dir: Path) -> Path:
     return folder
 
 
-def test_without_any_model_the_page_begins_with_those_to_get(app: AppTest, folder: Path) -> None:
+def test_without_any_model_the_page_begins_with_those_to_get(
+    app: AppTest, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCALRAG_LLM", "llamacpp")
     app.switch_page("pages/model.py").run()
     assert not app.exception
     assert not next(b for b in app.button if b.key == "offer_smollm2-135m").disabled

@@ -309,7 +309,7 @@ def test_a_model_that_cannot_be_used_leaves_the_old_one_answering(engine: Engine
 @pytest.mark.models
 def test_a_window_too_large_for_the_memory_is_refused_and_the_model_goes_on(full: Engine) -> None:
     with pytest.raises(LocalRagError, match="n_ctx"):
-        full.apply({"n_ctx": 1_048_576}, wait=True)
+        full.apply({"n_ctx": 1_048_576, "rope_scaling": "yarn"}, wait=True)
     assert (full.model_state.status, full.settings.model.n_ctx) == ("ready", 2048)
     assert full.apply({"n_ctx": 1024}, wait=True) is True
     assert (full.model_state.n_ctx, full.settings.model.n_ctx) == (1024, 1024)
