@@ -201,6 +201,13 @@ def test_a_server_that_goes_away_is_said_and_may_come_back(server: Served, model
     assert ask(model)[0] == ["Back"]
 
 
+def test_a_server_that_was_stopped_since_is_said(server: Served) -> None:
+    with chat_server() as stopped:
+        model = build(settings(stopped))
+    assert "No chat server answers" in failure(model)[1]
+    model.close()
+
+
 def test_a_server_that_listens_and_never_answers_is_given_up(server: Served) -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         address = f"http://127.0.0.1:{deaf.getsockname()[1]}"
