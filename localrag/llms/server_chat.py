@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
@@ -136,12 +137,15 @@ class ServerChat(ChatOpenAI):
         raise GenerationError(self._words.refusal(reply))
 
     def _sentence(self, exc: Exception, begun: bool) -> str:
-        words, cause = self._words, type(exc.__cause__).__name__
+        words, causes = self._words, list(_causes(exc))
+        names = {type(cause).__name__ for cause in causes}
         if isinstance(exc, openai.APITimeoutError):
-            return words.nobody() if cause == "ConnectTimeout" else words.silent()
+            return words.nobody() if "ConnectTimeout" in names else words.silent()
         if isinstance(exc, openai.APIConnectionError):
-            if cause == "ConnectError":
-                return words.certificate() if "SSL" in str(exc.__cause__).upper() else words.nobody()
+            if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+                return words.certificate()
+            if "ConnectError" in names:
+                return words.nobody()
             return words.cut() if begun else words.broke_off()
         if isinstance(exc, openai.APIError):
             return words.failed(exc.message)
@@ -204,6 +208,14 @@ class ServerChat(ChatOpenAI):
             if isinstance(chunk.get(name), dict):
                 made.message.additional_kwargs[name] = chunk[name]
         return made
+
+
+def _causes(exc: BaseException) -> Iterator[BaseException]:
+    """An error and what it came from, down to the first."""
+    seen: BaseException | None = exc
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
 
 
 def sampling(answer: AnswerSettings) -> dict[str, Any]:

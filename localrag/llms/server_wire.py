@@ -121,6 +121,8 @@ def _watched(pieces: Iterator[bytes], wire: Wire) -> Iterator[bytes]:
         wire.done = wire.done or b"[DONE]" in tail + piece
         tail = piece[-5:]
         yield piece
+        if wire.cancelled.is_set():
+            return  # what has come in before the cut can still be read, and from a flood without end
 
 
 def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
