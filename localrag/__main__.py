@@ -89,7 +89,7 @@ def _app_commands(add: Add) -> None:
     bench.add_argument(
         "what",
         nargs="?",
-        choices=["all", "ingest", "search", "model"],
+        choices=["all", "ask", "ingest", "search", "model"],
         default="all",
         help="`ingest`: documents in, and no answers; `search`: how searches slow down as a collection grows;"
         " `model`: tokens a second beside llama-bench",

@@ -19,13 +19,13 @@ from localrag.documents.source import Source, sources_at
 from localrag.embeddings.base import EmbeddingModel
 from localrag.engine import Engine
 from localrag.errors import DocumentError, GenerationError, ModelFileError, PromptError
-from localrag.evaluation.bench import Plan, measure
+from localrag.evaluation.bench import Plan, measure, measure_answers
 from localrag.evaluation.ingest_bench import Synthetic, measure_ingest
 from localrag.evaluation.machine import Watch
 from localrag.evaluation.ours import UNRELATED, Shelf
 from localrag.evaluation.plot import plot_svg
 from localrag.evaluation.search_bench import LIMIT_MS, Grown, measure_search
-from localrag.evaluation.table import bench_table, ingest_table, search_table
+from localrag.evaluation.table import ask_table, bench_table, ingest_table, search_table
 from localrag.library import Library
 from localrag.models.starter import setup_done
 from localrag.settings import Settings, load_settings
@@ -53,6 +53,10 @@ def bench(args: Namespace, settings: Settings) -> int:
             result, table = _search(args, models_dir, Path(folder)), search_table
         elif args.what == "ingest":
             result, table = _ingest(args, document, models_dir, Path(folder)), ingest_table
+        elif args.what == "ask":
+            plan = Plan(document, _questions(args), args.runs, models_dir)
+            with closing(EngineWorkshop(Path(folder), models_dir)) as workshop:
+                result, table = measure_answers(plan, workshop, complain), ask_table
         else:
             result, table = _everything(Plan(document, _questions(args), args.runs, models_dir), Path(folder)), bench_table
     if args.json:
@@ -166,6 +170,7 @@ class EngineAsking:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.evidence_s: list[float] = []
         engine.start_model(wait=True)
         engine.library.search(COLLECTION, UNRELATED)  # opens what the notebook has open already: vectors, embedding model
 
@@ -178,6 +183,7 @@ class EngineAsking:
         for question in questions:
             started = time.perf_counter()
             job = self._engine.ask(conversation, question)
+            self.evidence_s.append(time.perf_counter() - started)
             while not job.finished and not job.turn.answer.strip():
                 job.wait_for_text(ANSWER_TIMEOUT_S)
             seconds.append(time.perf_counter() - started)

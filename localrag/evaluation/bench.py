@@ -28,7 +28,9 @@ Report = Callable[[str], None]
 
 
 class Asking(Protocol):
-    """Our engine on one model file, the document taken in."""
+    """Our engine on one model file, the document taken in. `evidence_s` are the seconds from each question to its evidence."""
+
+    evidence_s: list[float]
 
     def first_texts_s(self, questions: Sequence[str]) -> list[float]:
         """Seconds from each question of one conversation to the first text of its answer; the model was warm."""
@@ -78,6 +80,7 @@ def measure(plan: Plan, workshop: Workshop, report: Report = lambda _line: None)
     with closing(NotebookStore(plan.models_dir)) as store:
         ingest, threads = _ingest(plan, workshop, store, splits, report)
         first, follow_up, model_threads = _answers(plan, workshop, store, report)
+    evidence = follow_up.pop("evidence")
     speed, counts = _speed(plan, splits, report)
     machine = watch.machine()
     return {
@@ -91,11 +94,38 @@ def measure(plan: Plan, workshop: Workshop, report: Report = lambda _line: None)
         "tokens": counts,
         "ingest_chunks": len(splits),
         "ingest": _json(ingest),
+        "evidence_s": evidence.as_json(),
         "first_text_s": _json(first),
         "follow_up_s": _json(follow_up),
         "prefill": _json({name: Figure.of([one.prefill for one in runs]) for name, runs in speed.items()}),
         "generation": _json({name: Figure.of([one.generation for one in runs]) for name, runs in speed.items()}),
         "ratio": ratios(ingest, first, follow_up, speed),
+        "ratio_same_file": _text_ratios(first, follow_up, "ours_same_file"),
+    }
+
+
+def measure_answers(plan: Plan, workshop: Workshop, report: Report = lambda _line: None) -> dict[str, Any]:
+    """Measure questions alone: seconds to their evidence and to the first text of their answers. Errors as `measure`."""
+    watch = Watch()
+    splits = read_splits(plan.document)
+    with closing(NotebookStore(plan.models_dir)) as store:
+        store.ingest(splits)
+        workshop.take_in(plan.document)
+        first, follow_up, threads = _answers(plan, workshop, store, report)
+    machine = watch.machine()
+    evidence = follow_up.pop("evidence")
+    return {
+        "machine": machine.as_json(),
+        "warning": machine.warning,
+        "document": str(plan.document),
+        "questions": list(plan.questions),
+        "runs": plan.runs,
+        "threads": threads,
+        "models": {"notebook": plan.shipped.name, "ours": plan.default.name, "ours_same_file": plan.shipped.name},
+        "evidence_s": evidence.as_json(),
+        "first_text_s": _json(first),
+        "follow_up_s": _json(follow_up),
+        "ratio": _text_ratios(first, follow_up, "ours"),
         "ratio_same_file": _text_ratios(first, follow_up, "ours_same_file"),
     }
 
@@ -169,6 +199,7 @@ def _answers(
         for name, file in (("ours", plan.default), ("ours_same_file", plan.shipped)):
             with closing(workshop.asking(file)) as engine:
                 note(name, engine.first_texts_s(plan.questions))
+                later.setdefault("evidence", []).extend(engine.evidence_s)
     return _figures(first), _figures(later), threads
 
 

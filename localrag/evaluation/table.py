@@ -76,6 +76,24 @@ def ingest_table(result: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def ask_table(result: Mapping[str, Any]) -> list[str]:
+    """The result of `bench ask`: seconds to the first text beside the notebook's, and to the evidence."""
+    machine, threads, models, evidence = result["machine"], result["threads"], result["models"], result["evidence_s"]
+    return [
+        f"{machine['cpu']}, {machine['cores']} cores, other programs on {machine['others_during']:.1f} cores while measuring",
+        *([result["warning"]] if result["warning"] else []),
+        f"Document: {result['document']}. Medians of {result['runs']} runs.",
+        f"Weights: the notebook runs {models['notebook']} as it is shipped, LocalRAG {models['ours']} made from it.",
+        f"Threads: notebook {threads['notebook_model']} for answers and {threads['notebook_model_prompt']} for prompts,"
+        f" LocalRAG {threads['our_model']}.",
+        "",
+        _row("", ("notebook", "LocalRAG", "same file", "times")),
+        *_text_rows(result),
+        f"Milliseconds to the evidence: {1000 * evidence['median']:.0f}"
+        f" ({1000 * evidence['min']:.0f} to {1000 * evidence['max']:.0f})",
+    ]
+
+
 def _ingest_rows(result: Mapping[str, Any]) -> list[str]:
     figures = result["ingest"]
     return [

@@ -60,6 +60,24 @@ def _entry(path: Path, changed_ns: int, size: int) -> ModelEntry:
     return ModelEntry(path, gguf.kind, size, summary(gguf))
 
 
+def header_of(path: Path) -> GGUFFile:
+    """The header of a file, read once as long as the file is as it was: a page asks for it at every move of a slider.
+
+    Raises:
+        ModelFileError: as `read_gguf`.
+    """
+    try:
+        state = path.stat()
+    except OSError:
+        return read_gguf(path)  # which says what is wrong
+    return _header(path, state.st_mtime_ns, state.st_size)
+
+
+@functools.lru_cache(maxsize=8)
+def _header(path: Path, changed_ns: int, size: int) -> GGUFFile:
+    return read_gguf(path)
+
+
 def summary(gguf: GGUFFile) -> str:
     """Name, architecture, parameters, quantisation, context and size in one line."""
     facts = [gguf.name or gguf.path.stem, gguf.architecture, f"{format_count(gguf.parameters)} parameters", gguf.quantisation]

@@ -10,7 +10,7 @@ import streamlit as st
 from localrag.chat.store import AnswerFigures
 from localrag.engine import Engine
 from localrag.errors import LocalRagError
-from localrag.models.gguf_file import read_gguf
+from localrag.models.catalogue import header_of
 from localrag.models.memory import estimate_memory, format_bytes
 from localrag.ui.errors import show_errors
 from localrag.ui.model_source import current_file
@@ -39,7 +39,7 @@ def _kv_bytes(engine: Engine) -> int:
     if path is None or engine.settings.model.llm not in ("llamacpp", "gpt4all"):
         return 0
     try:
-        return estimate_memory(read_gguf(path), engine.settings.model).kv
+        return estimate_memory(header_of(path), engine.settings.model).kv
     except LocalRagError:  # replaced since it was loaded: the page says so where it is chosen
         return 0
 

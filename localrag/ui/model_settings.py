@@ -8,7 +8,7 @@ import streamlit as st
 
 from localrag.engine import Engine
 from localrag.errors import ModelFileError
-from localrag.models.gguf_file import read_gguf
+from localrag.models.catalogue import header_of
 from localrag.models.purpose import why_no_answer
 from localrag.ui import state
 from localrag.ui.errors import show_errors
@@ -37,7 +37,7 @@ def model_settings(engine: Engine) -> None:
                 if values["llm"] == "llamafile":
                     llamafile_output()
                 if path.suffix.lower() == ".gguf":
-                    header = read_gguf(path)
+                    header = header_of(path)
                     model_facts(header)
                     device_report()
                     if (reason := why_no_answer(header)) is not None:

@@ -61,3 +61,18 @@ def test_bench_measures_both_sides_and_leaves_nothing_behind(
     # Nothing but what it says it does: the libraries' own chatter stays away.
     assert set(err.splitlines()) <= {f"{what}, run 1 of 1 …" for what in ("Documents in", "Questions", "Tokens per second")}
     assert not data_dir.exists()
+
+
+@pytest.mark.filterwarnings("ignore:legacy embedding function config:DeprecationWarning")
+def test_bench_ask_measures_questions_alone_and_when_their_evidence_is_there(
+    tmp_path: Path, models_dir: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    small = tmp_path / "post.html"
+    html = POST.read_text("utf-8")
+    small.write_text(html[: html.index('<h2 id="memory">')], "utf-8")
+    flags = ["--json", "--runs", "1", "--document", str(small), "--models-dir", str(models_dir), "--data-dir", str(tmp_path)]
+    assert main(["bench", "ask", *flags]) == 0
+    result: dict[str, Any] = json.loads(capfd.readouterr().out)
+    assert set(result["ratio"]) == {name for name in RATIOS if "vs_invoke" in name or "vs_streamed" in name}
+    assert 0 < result["evidence_s"]["median"] < result["first_text_s"]["ours"]["median"]
+    assert len(result["evidence_s"]["runs"]) == 4, "two questions to each of our two models"
