@@ -216,5 +216,5 @@ def before(conversation: Conversation, after: str | None) -> list[Turn]:
 
 
 def kept_settings(settings: Settings) -> dict[str, Any]:
-    """What of the settings an answer hangs on, by flat name, as JSON brings it back."""
+    """What of the settings an answer hangs on, by flat name."""
     return {**settings.answer.model_dump(mode="json"), **settings.retrieval.model_dump(mode="json")}
