@@ -41,7 +41,7 @@ _BULLETS = re.compile(r"^\s*[-*•]\s+(.+)$", re.MULTILINE)
 _SERIES = re.compile(r",\s*(?:and|or|und|oder|y|o)?\s*|\s+(?:and|or|und|oder|sowie|y|o)\s+|、|，|그리고")
 _LEAD = re.compile(r"^.*?:\s+", re.DOTALL)
 _PERSON = re.compile(r"\b(?:he|him|his|she|her|hers|er|sie|ihn|ihm|ihr|seine?|él|ella|su)\b|그녀|他|她", _I)
-_NAME = re.compile(r"[A-ZÀ-Þ][\w'’-]*(?:\s+[A-ZÀ-Þ][\w'’-]*)+|(?<=[\w,] )[A-ZÀ-Þ][\w'’-]{2,}|\b[A-Za-z]*\d[\w.-]*\d\b")
+_NAME = re.compile(r"\b[A-ZÀ-Þ][\w'’-]*(?:\s+[A-ZÀ-Þ][\w'’-]*)+|(?<=[\w,] )[A-ZÀ-Þ][\w'’-]{2,}|\b[A-Za-z]*\d[\w.-]*\d\b")
 _PHRASE = re.compile(
     r"\b(?i:the|an?|every|der|die|das|den|dem|des|zum|zur|vom|del|al|eine[mrn]?|ein|el|la|los|las|una?)\s+[^\W_][\w'’-]*(?:\s+(?!(?i:"
     + "|".join(sorted(word for word in FUNCTION_WORDS if word.isascii()))
@@ -59,10 +59,11 @@ def standalone(question: str, turns: Sequence[Turn]) -> str:
     """What to search for: the question itself, or when it cannot stand alone, it with what it leans on."""
     if not turns:
         return question
-    last = turns[-1]
+    last, asked = turns[-1], question
+    question = " ".join(question.split())  # patterns take long over runs of white space
     item, named = _item(question, last)
     if not item and not leans(question):
-        return question
+        return asked
     base = _base(turns)
     if item:
         asks_more = len(content_words(named)) > len(content_words(item))
@@ -125,6 +126,7 @@ def _resting_on(turn: Turn) -> list[str]:
 
 def _items(text: str) -> list[str]:
     """The things a text lists: numbered, with bullets, or one after the other in its longest series."""
+    text = "\n".join(" ".join(line.split()) for line in text.splitlines() if line.strip())
     for pattern in (_NUMBERED, _BULLETS):
         found = [" ".join(item.split()) for item in pattern.findall(text)]
         if len(found) > 1:
@@ -172,7 +174,7 @@ _APART = frozenset(
 def _names(question: str, last: Turn) -> list[str]:
     """Names and numbers of the answer's supported sentences that a pronoun may stand for; for "why?" what it says."""
     carried = [sentence.text for sentence in last.sentences if sentence.support == "supported"]
-    text = " ".join(carried)
+    text = " ".join(" ".join(carried).split())
     if _PERSON.search(question) or not content_words(question):
         found = (" ".join(content_words(match[0])) for match in _NAME.finditer(text))
         names = [name for name in dict.fromkeys(found) if name][:MOST_NAMES]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 import streamlit as st
 
@@ -11,6 +11,7 @@ from localrag.engine import Engine
 from localrag.settings import bounds, field_info
 from localrag.types import Conversation, Rating, Turn
 from localrag.ui import state
+from localrag.ui.chat_settings import prompt_choices
 from localrag.ui.conversation_menu import export_buttons
 from localrag.ui.errors import show_errors
 from localrag.ui.why_view import why
@@ -123,7 +124,7 @@ def _again(engine: Engine, conversation: Conversation, turn: Turn, busy: bool) -
             key=f"w_again_max_tokens_{turn.id}",
             help=field_info("max_tokens").description,
         )
-        prompts = list(get_args(field_info("prompt").annotation))
+        prompts = prompt_choices(settings["prompt"])
         st.selectbox("prompt", prompts, prompts.index(settings["prompt"]), key=f"w_again_prompt_{turn.id}")
         st.toggle(
             "Search the documents again",

@@ -268,7 +268,7 @@ def test_summaries_that_do_not_fit_one_window_are_merged_in_levels(plumbing: Eng
     job = finished(plumbing.summarise(plumbing.new_conversation("default"), "story.md"))
     spans_of = spans(job.turn.evidence)
     assert (spans_of[0][0], spans_of[-1][1], len(spans_of) > 6) == (0, len(LONG), True)
-    rows = plumbing.store._run('SELECT level, start, "end" FROM summaries ORDER BY level, start')
+    rows = plumbing.store.db.run('SELECT level, start, "end" FROM summaries ORDER BY level, start')
     levels = {row["level"]: [(r["start"], r["end"]) for r in rows if r["level"] == row["level"]] for row in rows}
     assert len(levels) >= 2
     assert levels[0] == spans_of
@@ -280,7 +280,7 @@ def test_summaries_that_do_not_fit_one_window_are_merged_in_levels(plumbing: Eng
     assert not any(segment.ref is not None for segment in job.turn.plan.segments)
     again = finished(plumbing.summarise(plumbing.new_conversation("default"), "story.md"))
     assert again.turn.answer == job.turn.answer
-    assert len(plumbing.store._run("SELECT 1 FROM summaries")) == len(rows), "nothing is summarised twice"
+    assert len(plumbing.store.db.run("SELECT 1 FROM summaries")) == len(rows), "nothing is summarised twice"
 
 
 def test_a_model_that_is_changed_halfway_starts_the_parts_anew(plumbing: Engine) -> None:

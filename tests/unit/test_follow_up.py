@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -56,3 +57,17 @@ def test_a_chain_of_follow_ups_does_not_grow() -> None:
         question = f"And what does it do in case {number}?"
         turns.append(Turn(str(number), question, "", searched=standalone(question, turns)))
     assert len(turns[-1].searched.split()) < 50
+
+
+PIECES = ["a ", "A ", "A", "the ", "the of ", "1. ", "1", "- x\n", "first ", "the first ", "and ", ", ", "it ", "?"]
+PIECES += ["왜", "第二", "\n", " ", "\t,", "a1", "¿"]
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_hostile_questions_and_answers_take_no_time(piece: str) -> None:
+    text = (piece * 20_000)[:20_000]
+    started = time.perf_counter()
+    standalone(f"And the second one? {text}", [answered(text, text)])
+    standalone(text, [answered("What about it?", text)])
+    standalone("Does it do the same to her?", [answered(f"does {text}", f"x: {text}")])
+    assert time.perf_counter() - started < 3.0
