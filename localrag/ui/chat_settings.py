@@ -7,7 +7,6 @@ from typing import Any, get_args
 import streamlit as st
 
 from localrag.engine import Engine
-from localrag.prompts.hub import HUB_NAMES
 from localrag.settings import bounds, field_info
 from localrag.types import Conversation, DocumentRecord, SearchFilter
 from localrag.ui import state
@@ -36,9 +35,9 @@ def chat_settings(engine: Engine, conversation: Conversation) -> None:
             )
 
 
-def prompt_choices(current: str) -> list[str]:
+def prompt_choices(engine: Engine, current: str) -> list[str]:
     """The prompts to choose from, the one in use among them."""
-    return list(dict.fromkeys(["chat", *HUB_NAMES, current]))
+    return list(dict.fromkeys(["chat", *engine.formatting.prompts.names(), current]))
 
 
 def _key(conversation: Conversation, name: str) -> str:
@@ -56,7 +55,7 @@ def _widget(engine: Engine, conversation: Conversation, name: str) -> None:
     elif isinstance(value, int):
         st.number_input(name, int(low or 0), int(high or 0), value, key=key, help=info.description)
     else:
-        options = prompt_choices(value) if name == "prompt" else list(get_args(info.annotation))
+        options = prompt_choices(engine, value) if name == "prompt" else list(get_args(info.annotation))
         st.selectbox(name, options, options.index(value), key=key, help=info.description)
 
 

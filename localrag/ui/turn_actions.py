@@ -124,7 +124,7 @@ def _again(engine: Engine, conversation: Conversation, turn: Turn, busy: bool) -
             key=f"w_again_max_tokens_{turn.id}",
             help=field_info("max_tokens").description,
         )
-        prompts = prompt_choices(settings["prompt"])
+        prompts = prompt_choices(engine, settings["prompt"])
         st.selectbox("prompt", prompts, prompts.index(settings["prompt"]), key=f"w_again_prompt_{turn.id}")
         st.toggle(
             "Search the documents again",
