@@ -9,7 +9,7 @@ import streamlit as st
 from localrag.chat.prose import FIGURES, circled, passage
 from localrag.engine import Engine
 from localrag.types import Evidence, Turn
-from localrag.ui.markup import plain
+from localrag.ui.markup import plain, reachable
 from localrag.wording import counted
 
 AROUND_CHARS = 1_500
@@ -60,7 +60,7 @@ def _passage(engine: Engine, turn: Turn, number: int, evidence: Evidence) -> Non
     focus = (evidence.focus[0] - evidence.start, evidence.focus[1] - evidence.start) if evidence.focus else None
     long = not focus and len(evidence.text) > LONGEST_CARD_CHARS
     st.html(passage(f"{evidence.text[:LONGEST_CARD_CHARS]} …" if long else evidence.text, focus))
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
         st.caption(f"{circled(number + 1)} {place(evidence)}", width="stretch")
         if st.button("open", key=f"open_{turn.id}_{number}", type="tertiary", icon=":material/open_in_new:"):
             show_document(engine, evidence)
@@ -99,5 +99,6 @@ def show_document(engine: Engine, evidence: Evidence) -> None:
         st.caption("The document has changed since; this is the passage as it was.")
         st.html(passage(evidence.text))
         return
-    st.html(passage(text[start:end], (evidence.start - start, shown_end - start)))
-    st.html(f"<div style='{FIGURES};opacity:0.7'>{'…' * (end < len(text))}</div>")
+    shown = passage(text[start:end], (evidence.start - start, shown_end - start))
+    more = f"<div style='{FIGURES}'>…</div>" * (end < len(text))
+    st.html(reachable(shown + more, "The passage in its document"))
