@@ -35,7 +35,7 @@ def mixed(front: Colour, back: Colour, share: float) -> Colour:
     return tuple(share * a + (1 - share) * b for a, b in zip(front, back, strict=True))
 
 
-@pytest.mark.parametrize(("scheme", "frame"), itertools.product(("light", "dark"), ("page", "sidebar")))
+@pytest.mark.parametrize(("scheme", "frame"), list(itertools.product(("light", "dark"), ("page", "sidebar"))))
 def test_text_captions_links_and_the_accent_are_readable(scheme: str, frame: str) -> None:
     theme = THEME[scheme] | (THEME[scheme]["sidebar"] if frame == "sidebar" else {})
     back, text = colour(theme["backgroundColor"]), colour(theme["textColor"])
