@@ -21,7 +21,7 @@ from localrag.wording import counted
 
 def more(engine: Engine, known: CollectionRecord) -> None:
     """Draw the ways to change, copy or delete the chosen collection."""
-    with st.popover("More", icon=":material/more_horiz:", width="content"):
+    with st.popover("More", icon=":material/more_horiz:", type="tertiary", width="content"):
         rename, copy, export, rest = st.tabs(["Rename", "Copy", "Export", "Rebuild or delete"])
         with rename:
             _rename(engine, known)

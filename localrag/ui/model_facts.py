@@ -37,7 +37,7 @@ def model_facts(header: GGUFFile) -> None:
         f"<dl style='display:grid;grid-template-columns:max-content 1fr;gap:4px 18px;margin:0;padding:0;{FIGURES}'>{rows}</dl>"
     )
     if header.chat_template:
-        with st.popover("Chat template", icon=":material/data_object:"):
+        with st.popover("Chat template", type="tertiary", icon=":material/data_object:"):
             st.code(header.chat_template, language="jinja2", wrap_lines=True)
     else:
         st.caption("The file brings no chat template. Questions are put as “Question: … Answer:”.")
@@ -80,9 +80,9 @@ def device_report() -> None:
             st.markdown(f":material/memory: {plain(device.name)} · {plain(device.description)}")
     else:
         st.caption(report.reason)
-        with st.popover("Install with GPU support", icon=":material/download:"):
+        with st.popover("Install with GPU support", type="tertiary", icon=":material/download:"):
             for name, line in install_lines().items():
                 st.caption(name)
                 st.code(line, language="bash", wrap_lines=True)
-    with st.popover("What llama.cpp reports", icon=":material/info:"):
+    with st.popover("What llama.cpp reports", type="tertiary", icon=":material/info:"):
         st.code(report.system_info, language=None, wrap_lines=True)

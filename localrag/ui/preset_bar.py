@@ -16,7 +16,7 @@ from localrag.ui.errors import show_errors
 def preset_bar(engine: Engine, values: dict[str, Any]) -> None:
     """Draw the presets; `values` are what the sliders say now. Loading one moves the sliders, Apply takes it into use."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        with st.popover("Presets", icon=":material/bookmarks:"), show_errors():
+        with st.popover("Presets", icon=":material/bookmarks:", type="tertiary"), show_errors():
             _presets(engine, values)
         st.button(
             "Defaults",

@@ -47,7 +47,7 @@ def finished_turn(engine: Engine, turn: Turn) -> None:
             sources_line(turn)
         prompt_bar(turn)
         if turn.plan is not None:
-            with st.popover("What the model read", icon=":material/visibility:"):
+            with st.popover("What the model read", type="tertiary", icon=":material/visibility:"):
                 prompt_text(turn)
 
 
