@@ -33,8 +33,6 @@ def chat_top(engine: Engine, names: list[str], fallback: str, conversation: Conv
                 width=240,
             )
             state.choose_collection(chosen)
-        sign = {"ready": ":green[●]", "loading": ":orange[●]"}.get(model.status, ":red[●]")
-        st.caption(f"{sign} {plain(model.name or 'no model')}" + (f" · n_ctx {model.n_ctx:,}" if model.n_ctx else ""))
         default = conversation.collection != "" if conversation and conversation.turns else True
         key = f"documents_of_{conversation.id if conversation else 'new'}"
         if conversation and st.button("Delete chat", type="tertiary", icon=":material/delete:"):
@@ -42,6 +40,9 @@ def chat_top(engine: Engine, names: list[str], fallback: str, conversation: Conv
             state.open_conversation(None)
             st.rerun()
         with_documents = st.toggle("Documents", default, key=key, help="Off: the model answers alone, from what it learned")
+    # On a line of its own: a long name would push what comes with a conversation onto another line, and all below down.
+    sign = {"ready": ":green[●]", "loading": ":orange[●]"}.get(model.status, ":red[●]")
+    st.caption(f"{sign} {plain(model.name or 'no model')}" + (f" · n_ctx {model.n_ctx:,}" if model.n_ctx else ""))
     if model.error:
         st.caption(f":material/error: {plain(model.error)}")
     elif model.status in ("none", "failed"):
