@@ -20,13 +20,13 @@ POLL_S = 1.0
 PLOTTED = {"generation": "generation_rate", "prompt": "prefill_rate"}
 HEIGHT_PX = 160
 _SPEC = {
-    "mark": {"type": "line", "color": ACCENT, "point": {"color": ACCENT, "filled": True}},
+    # The alternative text says what it shows; its parts have no names of their own.
+    "mark": {"type": "line", "color": ACCENT, "aria": False, "point": {"color": ACCENT, "filled": True, "aria": False}},
     "encoding": {
         "x": {"field": "answer", "type": "quantitative", "axis": {"tickMinStep": 1, "grid": False}},
         "y": {"field": "rate", "type": "quantitative", "title": None},
         "tooltip": [{"field": "answer"}, {"field": "rate", "format": ",.1f", "title": "tokens/s"}],
     },
-    "config": {"aria": False},  # the alternative text says what it shows; its parts have no names of their own
 }
 
 

@@ -88,7 +88,7 @@ def _spec() -> dict[str, Any]:
     kind = {"field": "kind", "type": "nominal"}
     place = {"type": "quantitative", "axis": None, "scale": {"zero": False, "padding": 14}}
     return {
-        "mark": {"type": "point", "filled": True, "aria": False},
+        "mark": {"type": "point", "filled": True, "aria": False},  # the alternative text tells what it shows
         "encoding": {
             "x": {"field": "x", **place},
             "y": {"field": "y", **place},
@@ -102,5 +102,5 @@ def _spec() -> dict[str, Any]:
                 {"field": "text", "title": "begins"},
             ],
         },
-        "config": {"view": {"stroke": None}, "aria": False},  # the alternative text tells what it shows
+        "config": {"view": {"stroke": None}},
     }

@@ -177,7 +177,7 @@ def _spec() -> dict[str, Any]:
     legend = {"title": None, "orient": "bottom", "columns": 2, "symbolOpacity": 1, "symbolSize": 120}
     kind = {"field": "kind", "type": "nominal"}
     return {
-        "mark": {"type": "point", "filled": True, "aria": False},
+        "mark": {"type": "point", "filled": True, "aria": False},  # the alternative text tells what it shows
         "encoding": {
             "x": {"field": "x", "type": "quantitative", "title": "prompt, tokens a second"},
             "y": {"field": "y", "type": "quantitative", "title": "perplexity", "scale": {"zero": False, "padding": 12}},
@@ -187,5 +187,4 @@ def _spec() -> dict[str, Any]:
             "opacity": {"field": "opacity", "type": "quantitative", "scale": None},
             "tooltip": [{"field": "kind", "title": "is"}, {"field": "settings"}, {"field": "x"}, {"field": "y"}],
         },
-        "config": {"aria": False},  # the alternative text tells what it shows
     }
