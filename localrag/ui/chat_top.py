@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from localrag.chat.prose import READING
 from localrag.engine import Engine
 from localrag.privacy import readers_elsewhere
 from localrag.settings import DEFAULT_COLLECTION, GUIDE_COLLECTION
@@ -13,6 +14,8 @@ from localrag.ui.ingest import ingest_strip, start_uploads, uploader
 from localrag.ui.markup import plain
 
 SAMPLE_QUESTIONS = ("Where is my data kept?", "How do I stop an answer?", "What do the marks under a sentence mean?")
+
+PROMISE = "The passages that answer come first, then the answer, every sentence marked with where it comes from."
 
 
 def chat_top(engine: Engine, names: list[str], fallback: str, conversation: Conversation | None) -> str:
@@ -59,7 +62,8 @@ def welcome(engine: Engine, collection: str) -> None:
     that draws itself anew (work in progress) would be left in the browser without its place.
     """
     st.title("Ask your documents", anchor=False)
-    st.caption("The passages that answer come first, then the answer, every sentence marked with where it comes from.")
+    # As HTML: the browser fetches what draws that here, and not when the first passage waits for it.
+    st.html(f"<p style='{READING};margin:0'>{PROMISE}</p>")
     if engine.intake.jobs:
         ingest_strip(engine)
     if collection == GUIDE_COLLECTION:
