@@ -42,7 +42,7 @@ def confirm_removal(engine: Engine, collection: str, records: list[DocumentRecor
     st.caption(REMAINS)
     label = f"Delete {_documents(len(records))}" + (f" and {counted(len(paths), 'file')} from disk" if paths else "")
     with st.container(horizontal=True):
-        confirmed = st.button(label, icon=":material/delete:")
+        confirmed = st.button(label, icon=":material/delete:", key="confirm_removal")
         if st.button("Keep everything"):
             _stop_asking()
             st.rerun()
