@@ -46,10 +46,13 @@ def chat_top(engine: Engine, names: list[str], fallback: str, conversation: Conv
     # On a line of its own: a long name would push what comes with a conversation onto another line, and all below down.
     sign = {"ready": ":green[●]", "loading": ":orange[●]"}.get(model.status, ":red[●]")
     st.caption(f"{sign} {plain(model.name or 'no model')}" + (f" · n_ctx {model.n_ctx:,}" if model.n_ctx else ""))
-    if model.error:
+    if model.status in ("none", "failed"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            said = plain(model.error) if model.error else "No model is loaded."
+            st.caption(f":material/error: {said} Choose one, or get one, on the Model page.", width="content")
+            st.page_link("pages/model.py", label="Model", icon=":material/tune:")
+    elif model.error:
         st.caption(f":material/error: {plain(model.error)}")
-    elif model.status in ("none", "failed"):
-        st.caption("No model is loaded. Choose one on the Model page, or fetch the starter models: `python -m localrag setup`.")
     if not with_documents:
         st.caption(":material/link_off: Without documents: nothing in the answer is checked against anything.")
     return chosen if with_documents else ""
