@@ -38,7 +38,7 @@ _UNDERLINE = {
 }
 _TAG = (
     "<span style='font-family:sans-serif;font-size:0.7rem;border:1px solid currentColor;border-radius:3px;"
-    "padding:0 4px;margin-left:4px;opacity:0.75;white-space:nowrap'>not in the documents</span>"
+    "padding:0 4px;margin-left:4px;white-space:nowrap'>not in the documents</span>"
 )
 
 

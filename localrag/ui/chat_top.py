@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from localrag.chat.prose import READING
 from localrag.engine import Engine
 from localrag.privacy import readers_elsewhere
 from localrag.settings import DEFAULT_COLLECTION
@@ -13,6 +14,8 @@ from localrag.ui.chat_settings import chat_settings
 from localrag.ui.ingest import ingest_strip, start_uploads, uploader
 from localrag.ui.markup import plain
 from localrag.ui.quick_prompts import quick_prompts
+
+PROMISE = "The passages that answer come first, then the answer, every sentence marked with where it comes from."
 
 
 def chat_top(engine: Engine, names: list[str], fallback: str, conversation: Conversation | None) -> str:
@@ -33,17 +36,21 @@ def chat_top(engine: Engine, names: list[str], fallback: str, conversation: Conv
                 width=240,
             )
             state.choose_collection(chosen)
-        sign = {"ready": ":green[●]", "loading": ":orange[●]"}.get(model.status, ":red[●]")
-        st.caption(f"{sign} {plain(model.name or 'no model')}" + (f" · n_ctx {model.n_ctx:,}" if model.n_ctx else ""))
         default = conversation.collection != "" if conversation and conversation.turns else True
         key = f"documents_of_{conversation.id if conversation else 'new'}_{state.upload_round()}"
         if conversation:
             chat_settings(engine, conversation)
         with_documents = st.toggle("Documents", default, key=key, help="Off: the model answers alone, from what it learned")
-    if model.error:
+    # On a line of its own: a long name would push what comes with a conversation onto another line, and all below down.
+    sign = {"ready": ":green[●]", "loading": ":orange[●]"}.get(model.status, ":red[●]")
+    st.caption(f"{sign} {plain(model.name or 'no model')}" + (f" · n_ctx {model.n_ctx:,}" if model.n_ctx else ""))
+    if model.status in ("none", "failed"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            said = plain(model.error) if model.error else "No model is loaded."
+            st.caption(f":material/error: {said} Choose one, or get one, on the Model page.", width="content")
+            st.page_link("pages/model.py", label="Model", icon=":material/tune:")
+    elif model.error:
         st.caption(f":material/error: {plain(model.error)}")
-    elif model.status in ("none", "failed"):
-        st.caption("No model is loaded. Choose one on the Model page, or fetch the starter models: `python -m localrag setup`.")
     if not with_documents:
         st.caption(":material/link_off: Without documents: nothing in the answer is checked against anything.")
     return chosen if with_documents else ""
@@ -56,7 +63,8 @@ def welcome(engine: Engine, collection: str, document: str | None) -> None:
     that draws itself anew (work in progress) would be left in the browser without its place.
     """
     st.title("Ask your documents", anchor=False)
-    st.caption("The passages that answer come first, then the answer, every sentence marked with where it comes from.")
+    # As HTML: the browser fetches what draws that here, and not when the first passage waits for it.
+    st.html(f"<p style='{READING};margin:0'>{PROMISE}</p>")
     if engine.intake.jobs:
         ingest_strip(engine)
     quick_prompts(collection, document)

@@ -70,7 +70,6 @@ def _other_model(engine: Engine, known: CollectionRecord) -> None:
         )
         st.button(
             f"Embed {counted(known.chunks, 'chunk')} with {plain(model.name)}",
-            type="primary",
             icon=":material/refresh:",
             key="embed_anew",
             on_click=rebuild,

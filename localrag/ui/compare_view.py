@@ -34,7 +34,7 @@ def compare(engine: Engine) -> None:
         for column, side in zip(columns, SIDES, strict=True):
             with column:
                 sides.append(_side(engine, side))
-        asked = st.form_submit_button("Compare", type="primary", icon=":material/compare_arrows:")
+        asked = st.form_submit_button("Compare", icon=":material/compare_arrows:")
     st.caption("One model after the other is loaded; the one in use now is back at the end, and Chat waits meanwhile.")
     if asked:
         with show_errors():
@@ -52,7 +52,7 @@ def _side(engine: Engine, side: str) -> dict[str, Any]:
     files = [entry.path for entry in engine.models() if entry.kind == "chat"]
     options = list(dict.fromkeys([*([starter] if starter else []), *files]))
     values: dict[str, Any] = {}
-    st.subheader(side, anchor=False)
+    st.header(side, anchor=False)
     if options and settings.model.llm not in ("server", "fake"):
         file: Path = st.selectbox("Model", options, format_func=lambda path: path.name, key=f"compare_model_{side}")
         if file != starter:
@@ -87,6 +87,7 @@ def _running(engine: Engine, job: ComparisonJob) -> None:
 def _kept(engine: Engine) -> None:
     kept = engine.comparisons.kept()
     if not kept:
+        st.caption("Comparisons are kept here, to be read again or saved as a picture. There is none yet.")
         return
     titles = {one.id: f"{one.made[:16].replace('T', ' ')} · {one.question[:70]}" for one in kept}
     chosen = st.selectbox("Kept comparisons", list(titles), format_func=titles.__getitem__, key=f"compare_kept_{kept[0].id}")

@@ -13,7 +13,7 @@ from localrag.types import DocumentRecord, Mark
 from localrag.ui import state
 from localrag.ui.document_choice import ask_about
 from localrag.ui.documents_table import Doubts
-from localrag.ui.markup import plain
+from localrag.ui.markup import plain, reachable
 from localrag.ui.text_window import headings, marked, page_starts, start_before, window
 
 DESCRIPTION_CHARS = 300
@@ -23,7 +23,7 @@ HEIGHT_PX = 460
 
 def preview(engine: Engine, record: DocumentRecord, doubted: Doubts) -> None:
     """Draw a document: facts, what went wrong, a part of its text with the ways to the other parts."""
-    st.subheader(plain(record.title or record.name), anchor=False)
+    st.header(plain(record.title or record.name), anchor=False)
     _facts(record, doubted)
     if record.chunks:
         ask_about(record)
@@ -34,7 +34,8 @@ def preview(engine: Engine, record: DocumentRecord, doubted: Doubts) -> None:
     _ways(record, text, start, end, engine.library.ledger.marks(record.id))
     # Another key for another part: it then begins at its top.
     with st.container(height=HEIGHT_PX, border=True, key=f"text_{record.id}_{start}"):
-        st.html(marked(text, engine.library.ledger.chunks_of(record.id), start, end))
+        shown = marked(text, engine.library.ledger.chunks_of(record.id), start, end)
+        st.html(reachable(shown, f"Text of {record.title or record.name}"))
 
 
 def _facts(record: DocumentRecord, doubted: Doubts) -> None:

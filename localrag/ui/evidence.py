@@ -9,10 +9,12 @@ import streamlit as st
 from localrag.chat.prose import FIGURES, circled, passage
 from localrag.engine import Engine
 from localrag.types import Evidence, Turn
-from localrag.ui.markup import plain
+from localrag.ui.markup import plain, reachable
 from localrag.wording import counted
 
 AROUND_CHARS = 1_500
+LEAD_CHARS = 300
+"""Of what stands before a passage: a phone shows that and the beginning of the passage without scrolling."""
 PREVIEW = 2
 LONGEST_CARD_CHARS = 600
 """A whole document, or a part that fills a window, shows its beginning; the rest is a click away."""
@@ -60,7 +62,7 @@ def _passage(engine: Engine, turn: Turn, number: int, evidence: Evidence) -> Non
     focus = (evidence.focus[0] - evidence.start, evidence.focus[1] - evidence.start) if evidence.focus else None
     long = not focus and len(evidence.text) > LONGEST_CARD_CHARS
     st.html(passage(f"{evidence.text[:LONGEST_CARD_CHARS]} …" if long else evidence.text, focus))
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
         st.caption(f"{circled(number + 1)} {place(evidence)}", width="stretch")
         if st.button("open", key=f"open_{turn.id}_{number}", type="tertiary", icon=":material/open_in_new:"):
             show_document(engine, evidence)
@@ -92,12 +94,22 @@ def show_document(engine: Engine, evidence: Evidence) -> None:
         return
     text = engine.library.ledger.text(record.id)
     shown_end = min(evidence.end, evidence.start + MOST_SHOWN_CHARS)
-    start, end = max(0, evidence.start - AROUND_CHARS), min(len(text), shown_end + AROUND_CHARS)
+    start, end = _before(text, evidence.start), min(len(text), shown_end + AROUND_CHARS)
     st.subheader(plain(record.title or record.name), anchor=False)
     st.caption(f"{place(evidence)} · characters {evidence.start:,} to {evidence.end:,} of {len(text):,}")
     if text[evidence.start : evidence.end] != evidence.text:
         st.caption("The document has changed since; this is the passage as it was.")
         st.html(passage(evidence.text))
         return
-    st.html(passage(text[start:end], (evidence.start - start, shown_end - start)))
-    st.html(f"<div style='{FIGURES};opacity:0.7'>{'…' * (end < len(text))}</div>")
+    if start:
+        with st.expander("What stands before it", type="compact"):
+            st.html(passage(text[max(0, start - AROUND_CHARS) : start]))
+    shown = passage(text[start:end], (evidence.start - start, shown_end - start))
+    more = f"<div style='{FIGURES}'>…</div>" * (end < len(text))
+    st.html(reachable(shown + more, "The passage in its document"))
+
+
+def _before(text: str, start: int) -> int:
+    """Where a little before `start` a word begins."""
+    begin = max(0, start - LEAD_CHARS)
+    return text.find(" ", begin, start) + 1 or begin if begin else 0

@@ -15,7 +15,7 @@ from localrag.prompts.hub import HubPrompt
 from localrag.prompts.token_view import ShownToken
 from localrag.types import SegmentKind
 from localrag.ui.errors import show_errors
-from localrag.ui.markup import plain
+from localrag.ui.markup import plain, reachable
 from localrag.ui.prompt_bar import NAMES
 
 HEIGHT_PX = 320
@@ -49,7 +49,7 @@ def format_preview(engine: Engine, choice: FormatChoice | None, hub: HubPrompt |
         if preview.tokens:
             st.html(_counts(preview))
             with st.container(height=HEIGHT_PX, border=True):
-                st.html(chips(preview.tokens))
+                st.html(reachable(chips(preview.tokens), "The prompt, token by token"))
 
 
 def warnings(sentences: Sequence[str]) -> None:
@@ -71,7 +71,7 @@ def chips(tokens: Sequence[ShownToken]) -> str:
     if len(tokens) <= FIRST + LAST:
         return f"<div style='{_FRAME}'>{''.join(map(_chip, tokens))}</div>"
     left = len(tokens) - FIRST - LAST
-    between = f"<p style='{FIGURES};opacity:0.75'>{left:,} tokens between are not drawn</p>"
+    between = f"<p style='{FIGURES}'>{left:,} tokens between are not drawn</p>"
     return f"<div style='{_FRAME}'>{''.join(map(_chip, tokens[:FIRST]))}{between}{''.join(map(_chip, tokens[-LAST:]))}</div>"
 
 

@@ -34,7 +34,7 @@ FILE_HELP = (
 
 def evaluation(engine: Engine, collection: str) -> None:
     """Draw what is asked for, and how the last evaluation of this collection goes or went."""
-    st.subheader("Evaluation", anchor=False, help="A and B as they stand above, on many questions whose answers are known.")
+    st.header("Evaluation", anchor=False, help="A and B as they stand above, on many questions whose answers are known.")
     record = engine.library.collection(collection)
     job = engine.evaluations.latest(record.id)
     running = job is not None and not job.finished

@@ -88,7 +88,7 @@ def _spec() -> dict[str, Any]:
     kind = {"field": "kind", "type": "nominal"}
     place = {"type": "quantitative", "axis": None, "scale": {"zero": False, "padding": 14}}
     return {
-        "mark": {"type": "point", "filled": True},
+        "mark": {"type": "point", "filled": True, "aria": False},  # the alternative text tells what it shows
         "encoding": {
             "x": {"field": "x", **place},
             "y": {"field": "y", **place},

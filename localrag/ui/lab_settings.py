@@ -48,7 +48,7 @@ def controls(engine: Engine, side: str) -> None:
     """Draw the settings of one side, with what is different in Chat, and the ways to and from it."""
     values = {name: getattr(chosen(engine, side), name) for name in FIELDS}
     chat, defaults = _of_chat(engine), {name: field_info(name).default for name in FIELDS}
-    st.subheader(side, anchor=False)
+    st.header(side, anchor=False)
     with st.grid("auto", min_column_width=FIELD_PX, gap="small"):
         for name in FIELDS:
             _field(side, name, values[name], chat[name], disabled=bool(values["k"]) and name in SENTENCES_ONLY)

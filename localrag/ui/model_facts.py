@@ -33,7 +33,9 @@ def model_facts(header: GGUFFile) -> None:
         for name, value in facts.items()
         if value
     )
-    st.html(f"<dl style='display:grid;grid-template-columns:max-content 1fr;gap:4px 18px;margin:0;{FIGURES}'>{rows}</dl>")
+    st.html(
+        f"<dl style='display:grid;grid-template-columns:max-content 1fr;gap:4px 18px;margin:0;padding:0;{FIGURES}'>{rows}</dl>"
+    )
     if header.chat_template:
         with st.popover("Chat template", type="tertiary", icon=":material/data_object:"):
             st.code(header.chat_template, language="jinja2", wrap_lines=True)
@@ -83,4 +85,4 @@ def device_report() -> None:
                 st.caption(name)
                 st.code(line, language="bash", wrap_lines=True)
     with st.popover("What llama.cpp reports", type="tertiary", icon=":material/info:"):
-        st.text(report.system_info)
+        st.code(report.system_info, language=None, wrap_lines=True)

@@ -44,12 +44,12 @@ def model_settings(engine: Engine) -> None:
                         raise ModelFileError(reason)
         with right:
             if header is not None:
-                st.subheader("Loading", anchor=False, help="These need the model to be loaded again.")
+                st.header("Loading", anchor=False, help="These need the model to be loaded again.")
                 values |= loading_fields(engine.settings, header)
                 fit = fits(engine, header, values)
-            st.subheader("Answering", anchor=False, help="These take effect with the next answer.")
+            st.header("Answering", anchor=False, help="These take effect with the next answer.")
             values |= answering_fields(engine.settings)
-            st.subheader("Prompt", anchor=False)
+            st.header("Prompt", anchor=False)
             values |= prompt_controls(engine)
             preset_bar(engine, values)
             _apply(engine, values, fit)
@@ -59,7 +59,7 @@ def _apply(engine: Engine, values: dict[str, Any], fit: bool) -> None:
     changed, idle = changes(engine.settings, values), engine.model_state.status in ("none", "failed")
     text = "No model is in use. Apply loads it." if idle else "Nothing is changed yet."
     st.caption(f"Apply changes {change_text(engine.settings, changed)}." if changed else text)
-    if st.button("Apply", type="primary", icon=":material/check:", disabled=not ((changed or idle) and fit)):
+    if st.button("Apply", icon=":material/check:", disabled=not ((changed or idle) and fit)):
         reloading = engine.apply(changed or {"llm": values["llm"]})
         state.start_sliders(None)
         state.notify("The model is being loaded with the new settings." if reloading else "Applied, from the next answer on.")

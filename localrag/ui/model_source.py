@@ -66,7 +66,7 @@ def choose_file(engine: Engine, kind: str) -> Path:
     if typed.strip():
         return Path(os.path.expanduser(typed.strip()))
     if picked is None:
-        more = "Run `python -m localrag setup`, or give a path." if suffix == ".gguf" else "Give the path of one."
+        more = "Fetch one under Get a model, or give a path." if suffix == ".gguf" else "Give the path of one."
         raise ModelFileError(f"There is no {suffix} file in {engine.settings.models_dir}. {more}")
     found: Path = picked
     return found

@@ -8,7 +8,7 @@ import streamlit as st
 
 from localrag.documents.ingest import IngestEvent
 from localrag.documents.jobs import IngestView
-from localrag.ui.markup import plain
+from localrag.ui.markup import plain, reachable
 from localrag.wording import counted
 
 NOTED = "with a note"
@@ -96,6 +96,8 @@ def _events(events: list[IngestEvent]) -> None:
     if not events:
         return
     with st.container(height=SCROLL_PX if len(events) > SCROLL_FROM else "content", border=False, gap="xsmall"):
+        if len(events) > SCROLL_FROM:
+            st.html(reachable(counted(len(events), "document"), "What became of the documents"))
         for event in events[:LISTED]:
             st.markdown(f":small[{event_line(event)}]")
         if len(events) > LISTED:

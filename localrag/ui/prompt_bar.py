@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
+
 import streamlit as st
 
 from localrag.chat.prose import ACCENT, FIGURES
 from localrag.prompts.plan import NOT_GIVEN
 from localrag.types import PromptPlan, SegmentKind, Turn
-from localrag.ui.markup import plain
+from localrag.ui.markup import plain, reachable
 
 NAMES: dict[SegmentKind, str] = {
     "template": "template",
@@ -46,7 +48,7 @@ def prompt_bar(turn: Turn) -> None:
         figures.append(f"{left_out} left out")
     text = " · ".join(figures)
     st.html(
-        f"<div style='display:flex;align-items:center;gap:10px;flex-wrap:wrap;{FIGURES};opacity:0.85'>"
+        f"<div style='display:flex;align-items:center;gap:10px;flex-wrap:wrap;{FIGURES}'>"
         f"<span style='flex:0 1 220px;min-width:120px'>{_bar(plan)}</span><span>{text}</span></div>"
     )
 
@@ -70,10 +72,15 @@ def prompt_text(turn: Turn) -> None:
         st.caption("Nothing was read yet.")
         return
     st.caption(f"Model {plain(turn.model)}. {plan.reserved:,} tokens of the window are kept free for the answer.")
-    for segment in plan.segments:
-        if segment.tokens:
-            st.caption(f"{NAMES[segment.kind]} · {len(segment.tokens):,} tokens")
-            st.text(segment.text or "(start of text)")
-    for dropped in plan.dropped:
-        st.caption(f"left out: {NAMES[dropped.kind]}, because {plain(dropped.why)}")
-        st.text(dropped.text)
+    parts = [
+        _part(f"{NAMES[segment.kind]} · {len(segment.tokens):,} tokens", segment.text or "(start of text)")
+        for segment in plan.segments
+        if segment.tokens
+    ]
+    parts += [_part(f"left out: {NAMES[item.kind]}, because {item.why}", item.text) for item in plan.dropped]
+    st.html(reachable("".join(parts), "What the model read"))
+
+
+def _part(title: str, text: str) -> str:
+    shown = f"<div style='white-space:pre-wrap;overflow-wrap:anywhere;margin-bottom:1rem'>{html.escape(text)}</div>"
+    return f"<div style='{FIGURES};opacity:0.7'>{html.escape(title)}</div>{shown}"

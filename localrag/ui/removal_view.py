@@ -15,7 +15,7 @@ from localrag.rereading import leads_back
 from localrag.types import DocumentRecord
 from localrag.ui import state
 from localrag.ui.errors import show_errors
-from localrag.ui.markup import plain
+from localrag.ui.markup import plain, reachable
 from localrag.wording import counted
 
 LISTED = 500
@@ -42,7 +42,7 @@ def confirm_removal(engine: Engine, collection: str, records: list[DocumentRecor
     st.caption(REMAINS)
     label = f"Delete {_documents(len(records))}" + (f" and {counted(len(paths), 'file')} from disk" if paths else "")
     with st.container(horizontal=True):
-        confirmed = st.button(label, type="primary", icon=":material/delete:")
+        confirmed = st.button(label, icon=":material/delete:", key="confirm_removal")
         if st.button("Keep everything"):
             _stop_asking()
             st.rerun()
@@ -136,6 +136,8 @@ def _list(lines: list[str]) -> None:
     if not lines:
         return
     with st.container(height=SCROLL_PX if len(lines) > SCROLL_FROM else "content", border=False, gap="xsmall"):
+        if len(lines) > SCROLL_FROM:
+            st.html(reachable(f"{len(lines):,} in all", "The list"))
         st.caption("  \n".join(lines[:LISTED]))
         if len(lines) > LISTED:
             st.caption(f"and {len(lines) - LISTED:,} more")

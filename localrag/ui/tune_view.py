@@ -54,7 +54,7 @@ def tune_model(engine: Engine) -> None:
 
 def tune_view(engine: Engine, path: Path) -> None:
     """Draw the tuning of a model file: the button, how it goes, and what was found last."""
-    st.subheader("Tune for this machine", anchor=False, help=HELP)
+    st.header("Tune for this machine", anchor=False, help=HELP)
     job = engine.tunings.job
     if job is not None and not job.finished:
         _running(engine)
@@ -122,7 +122,7 @@ def _use(engine: Engine, path: Path, result: TuneResult) -> None:
     choice = engine.tunings.best(path)
     now = engine.model_settings().model_dump()
     values = {} if choice is None else {n: v for n, v in choice.values(path).items() if now[n] != v}
-    if st.button("Use the best", type="primary", icon=":material/check:", key="use_tuning", disabled=not values):
+    if st.button("Use the best", icon=":material/check:", key="use_tuning", disabled=not values):
         reloading = engine.apply(values)
         state.notify("The model is being loaded with the tuned settings." if reloading else "The tuned settings are in use.")
         st.rerun()
@@ -176,7 +176,7 @@ def _spec() -> dict[str, Any]:
     legend = {"title": None, "orient": "top", "columns": 2, "symbolOpacity": 1, "symbolSize": 120}
     kind = {"field": "kind", "type": "nominal"}
     return {
-        "mark": {"type": "point", "filled": True},
+        "mark": {"type": "point", "filled": True, "aria": False},  # the alternative text tells what it shows
         "encoding": {
             "x": {"field": "x", "type": "quantitative", "title": "prompt, tokens a second"},
             "y": {"field": "y", "type": "quantitative", "title": "perplexity", "scale": {"zero": False, "padding": 12}},

@@ -119,7 +119,7 @@ def test_a_ticked_document_is_shown_with_its_chunks_and_can_be_deleted(page: App
     by_label(page.button, "Delete 1 document").click().run()
     assert not page.exception
     assert "1 chunk and vectors of 1 document" in shown(page).replace("\\", "")
-    by_label([b for b in page.button if b.proto.type == "primary"], "Delete 1 document").click().run()
+    next(button for button in page.button if button.key == "confirm_removal").click().run()
     assert not page.exception
     assert "coffee.md" not in [record.name for record in engine.library.documents("default")]
     assert "1 document and 1 chunk are out of default" in shown(page)

