@@ -33,6 +33,7 @@ with show_errors():
         conversation_id = ask(engine, conversation, collection, document, asked, files, summary)
         conversation = engine.store.find(conversation_id) if conversation_id else None
     elif conversation is None:
-        welcome(engine, collection, document)
+        with st.container():  # one frame: it goes as a whole when the first question is asked, and moves nothing
+            welcome(engine, collection, document)
     if conversation is not None:
         talk(engine, conversation)

@@ -28,7 +28,7 @@ def chat_settings(engine: Engine, conversation: Conversation) -> None:
             for name in FIELDS:
                 _widget(engine, conversation, name)
             _filters(engine, conversation)
-            st.form_submit_button("Keep", type="primary", on_click=_keep, args=(engine, conversation))
+            st.form_submit_button("Keep", on_click=_keep, args=(engine, conversation))
         if own:
             st.button(
                 "Back to those of all chats", key=f"reset_{key}", type="tertiary", on_click=_reset, args=(engine, conversation)

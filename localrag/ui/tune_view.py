@@ -46,7 +46,7 @@ HOW_LONG = (
 def tune_model(engine: Engine) -> None:
     """Draw the tuning of the model that is in use."""
     path = current_file(engine)
-    if engine.settings.model.llm != "llamacpp" or path is None:
+    if engine.settings.model.llm in ("gpt4all", "llamafile", "server") or path is None:
         st.caption("Only a GGUF file that runs in this process through llama.cpp can be tuned. Choose one under Settings.")
     else:
         tune_view(engine, path)

@@ -135,7 +135,6 @@ def _again(engine: Engine, conversation: Conversation, turn: Turn, busy: bool) -
         st.button(
             "Answer again",
             key=f"again_now_{turn.id}",
-            type="primary",
             on_click=_ask_again,
             args=(engine, conversation.id, turn.id),
         )

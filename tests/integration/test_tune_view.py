@@ -25,6 +25,7 @@ LONG = Plan(
 
 @pytest.fixture
 def page(app: AppTest, engine: Engine) -> AppTest:
+    app.session_state["model_tab"] = "Tune"
     return app.switch_page("pages/model.py").run()
 
 
