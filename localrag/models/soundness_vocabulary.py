@@ -13,7 +13,7 @@ from localrag.models.gguf_file import GGUFFile
 from localrag.models.llama_names import WITHOUT_VOCABULARY
 
 TOKENS, TYPES = "tokenizer.ggml.tokens", "tokenizer.ggml.token_type"
-NORMAL = 1  # LLAMA_TOKEN_TYPE_NORMAL; of real vocabularies 98 of 100 tokens and more
+TEXT_TYPES = (1, 4, 6)  # normal, user-defined, byte: LLAMA_TOKEN_TYPE in llama.h
 MERGING = ("gpt2", "hybriddna", "whitespace", "gemma4")
 WITHOUT_MERGES = "kimi-k2"
 LONGEST_TEMPLATE = 100_000
@@ -92,7 +92,8 @@ def _token_fault(path: Path, _changed_ns: int, tokens_at: int, types_at: int, en
     if repeated is not None:
         return f"two tokens of its vocabulary are {repeated[:40]!r}"
     if types_at and types_at + 4 * length <= len(header):
-        text = struct.unpack_from(f"<{length}i", header, types_at).count(NORMAL)
+        types = struct.unpack_from(f"<{length}i", header, types_at)
+        text = sum(types.count(kind) for kind in TEXT_TYPES)
         if text < length / 2:
             return f"only {text:,} of the {length:,} tokens of its vocabulary are text"
     return None

@@ -93,7 +93,7 @@ def test_questions_made_from_sentences_are_the_same_when_saved_and_asked_again(e
 
 
 def test_the_chat_model_writes_questions(evaluate: Evaluate) -> None:
-    result = evaluate("-c", "guide", "--json", "--details", "--make", "2", "--by-model")
+    result = evaluate("-c", "guide", "--json", "--details", "--make", "5", "--by-model")
     assert "written by the chat model" in result["questions"]["label"]
     assert all(row["question"].endswith("?") and row["tokens"] > 0 for row in result["rows"])
     assert result["metrics"]["cost"]["tokens"]["value"] > 0

@@ -322,7 +322,7 @@ def test_an_embedding_model_is_refused_before_anything_is_loaded(models_dir: Pat
 
 def test_a_window_that_cannot_be_held_is_refused_with_the_numbers(settings: ModelSettings) -> None:
     with pytest.raises(ModelLoadError, match="n_ctx"):
-        build(settings.model_copy(update={"n_ctx": 1_048_576}))
+        build(settings.model_copy(update={"n_ctx": 1_048_576, "rope_scaling": "yarn"}))
 
 
 def chat(model: LlamaCppModel, **changes: float) -> ModelChat:
