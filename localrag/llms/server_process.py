@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import select
+import selectors
 import socket
 import subprocess
 import sys
@@ -71,7 +71,9 @@ class ServerProcess:
         """What the guard says: `pid N` or `errno N`; empty when it ended without a word."""
         assert self._guard.stdout is not None
         if os.name == "posix":
-            select.select([self._guard.stdout], [], [], 30.0)
+            with selectors.DefaultSelector() as selector:  # select() takes no descriptor beyond 1,023
+                selector.register(self._guard.stdout, selectors.EVENT_READ)
+                selector.select(30.0)
         return self._guard.stdout.readline().decode().strip()
 
     @property
