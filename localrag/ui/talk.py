@@ -14,6 +14,8 @@ def talk(engine: Engine, conversation: Conversation) -> None:
     """Draw the branch that is shown, and documents on their way in."""
     view = engine.answer(conversation.id)
     running = view if view is not None and not view.finished else None
+    if view is not None and view.finished and _read_too_early(conversation, view.turn.id):
+        conversation = engine.store.find(conversation.id) or conversation
     for turn in conversation.turns:
         if running is None or turn.id != running.turn.id:
             finished_turn(engine, conversation, turn, busy=running is not None)
@@ -24,3 +26,8 @@ def talk(engine: Engine, conversation: Conversation) -> None:
         st.button("Stop", icon=":material/stop:", on_click=engine.stop, args=(conversation.id,), key="stop")
     if running is None and any(not job.finished for job in engine.intake.jobs):
         ingest_strip(engine)
+
+
+def _read_too_early(conversation: Conversation, turn_id: str) -> bool:
+    """Whether a turn was read while its answer was being written, which has ended since."""
+    return any(turn.id == turn_id and turn.timings.finish is None and not turn.error for turn in conversation.turns)

@@ -19,6 +19,7 @@ import psutil
 from localrag.__main__ import main as command
 from localrag.errors import LocalRagError
 from localrag.llms.base import GenerationStats, LoadedModel
+from localrag.llms.chat_model import prompt_of
 from localrag.llms.worker import ModelWorker
 from localrag.models.trials import Trials
 from localrag.settings import AnswerSettings, ModelSettings
@@ -83,11 +84,8 @@ def ask(worker: ModelWorker) -> tuple[str | None, str]:
 
 
 def _answer(model: LoadedModel) -> str:
-    tokens: list[int] = []
-    for part in model.parts(ROLES):
-        tokens += model.tokenize(part, special=True) if isinstance(part, str) else model.tokenize(TEXTS[part])
-    tokens = model.bos_tokens(tokens) + tokens
-    return "".join(piece.text for piece in model.generate(tokens, ANSWER, model.stop, GenerationStats()))
+    prompt = prompt_of(model, list(zip(ROLES, TEXTS, strict=True)))
+    return "".join(piece.text for piece in model.generate(prompt, ANSWER, model.stop, GenerationStats()))
 
 
 def tell(step: str, **found: Any) -> None:
