@@ -127,7 +127,7 @@ def test_a_template_that_merely_fails_is_no_reason_to_refuse_the_model(made: Mad
 
 def test_a_file_that_takes_too_long_is_told_and_its_process_ended(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "LIMIT_S", 0.0)
-    monkeypatch.setattr(trial, "START_S", 0.3)  # while it still imports
+    monkeypatch.setattr(trial, "START_S", 0.02)  # while it still imports
     assert "did not load and answer within" in refused(made())
 
 
