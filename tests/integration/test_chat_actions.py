@@ -3,54 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from localrag.documents.source import Source
 from localrag.engine import Engine
 from localrag.types import Turn
-from localrag.ui.cache import get_engine
+from tests.integration.test_pages import APP, WAIT_S, app, conversation_of, engine
+from tests.integration.test_pages import shown as page_text
 
-APP = str(Path(__file__).parents[2] / "app.py")
-WAIT_S = 30
-TEA = "The kettle boils at 100 degrees. The tea needs four minutes."
+__all__ = ["app", "engine"]
 QUESTION = "How long does the tea need?"
 
 
-@pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, models_dir: Path) -> Iterator[AppTest]:
-    """The app on fake models and a data directory of its own, not yet run."""
-    given = {"LLM": "fake", "EMBEDDINGS": "fake", "DATA_DIR": tmp_path / "data", "MODELS_DIR": models_dir, "MAX_TOKENS": 12}
-    for name, value in given.items():
-        monkeypatch.setenv(f"LOCALRAG_{name}", str(value))
-    st.cache_resource.clear()
-    yield AppTest.from_file(APP, default_timeout=WAIT_S)
-    get_engine().close()
-    st.cache_resource.clear()
-
-
-@pytest.fixture
-def engine(app: AppTest) -> Engine:
-    """The engine the app uses, with its model loaded and one document in."""
-    app.run()
-    engine = get_engine()
-    engine.start_model(wait=True)
-    assert engine.intake.start("default", [Source("tea.txt", data=TEA.encode())]).wait(WAIT_S)
-    return engine
+@pytest.fixture(autouse=True)
+def short_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers of the app are cut after a few words, so that there is something to go on with."""
+    monkeypatch.setenv("LOCALRAG_MAX_TOKENS", "12")
 
 
 def shown(app: AppTest) -> str:
-    texts = [*(m.value for m in app.markdown), *(c.value for c in app.caption), *(h.proto.body for h in app.get("html"))]
-    return "\n".join(texts).replace("\\", "")
-
-
-def conversation_of(app: AppTest) -> str:
-    return str(app.query_params["c"])
+    return page_text(app).replace("\\", "")
 
 
 def settle(app: AppTest, engine: Engine) -> list[Turn]:
