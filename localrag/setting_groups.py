@@ -32,9 +32,11 @@ class ModelSettings(Group):
     )
     n_ctx: int = Field(4096, ge=0, le=1_048_576, description="Context window in tokens; 0 takes the model's own")
     n_threads: int = Field(0, ge=0, le=256, description="Threads; 0 takes every core this process may use")
-    flash_attn: bool = Field(True, description="Flash attention: faster prompts, less memory; on a CPU, slower answers")
+    flash_attn: bool = Field(
+        False, description="Flash attention: less memory, faster on a GPU; on a CPU, slower answers and far slower follow-ups"
+    )
     n_ubatch: int = Field(
-        512,
+        256,
         ge=1,
         le=8192,
         description="Prompt tokens computed at once, up to n_batch; more needs more memory for the compute buffers",

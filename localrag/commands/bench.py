@@ -166,7 +166,7 @@ class EngineWorkshop:
 
 
 class EngineAsking:
-    """An engine that answers, its model loaded and warm."""
+    """An engine as the app has it after its start: the model loaded, the system prompt evaluated, nothing asked yet."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -175,9 +175,6 @@ class EngineAsking:
         engine.library.search(COLLECTION, UNRELATED)  # opens what the notebook has open already: vectors, embedding model
 
     def first_texts_s(self, questions: Sequence[str]) -> list[float]:
-        # Another prompt format shares no token with the chat's, so nothing of what is measured is in the cache yet.
-        apart = {"prompt": "rlm/rag-prompt-llama", "max_tokens": 16}
-        _finish(self._engine.ask(self._engine.new_conversation(""), UNRELATED, overrides=apart))
         conversation = self._engine.new_conversation(COLLECTION)
         seconds = []
         for question in questions:

@@ -18,7 +18,7 @@ from localrag.llms.drawing import Drawing
 from localrag.llms.kept_states import KeptState, KeptStates, common_length
 from localrag.llms.stop_text import StopText
 from localrag.models.devices import cpu_threads
-from localrag.models.llama_library import Model, last_complaint
+from localrag.models.llama_library import Model, last_complaint, waiting_threads
 from localrag.settings import AnswerSettings, ModelSettings
 from localrag.types import Prompt
 
@@ -42,6 +42,7 @@ class LlamaContext:
         """
         self.model, self.lib = model, model.lib
         self.n_threads = settings.n_threads or cpu_threads()
+        self._waiting = waiting_threads()
         params = self.lib.llama_context_default_params()
         params.n_ctx = settings.window(model.n_ctx_train)
         params.n_batch = min(settings.n_batch, params.n_ctx)
@@ -265,6 +266,7 @@ class LlamaContext:
     def _decode(self, tokens: Sequence[int]) -> bool:
         """Evaluate some tokens; False when aborted, with the cache as it was before."""
         self.model.files.check()
+        self._waiting.look(self.n_threads)
         array = (ctypes.c_int32 * len(tokens))(*tokens)
         status = self.lib.llama_decode(self.pointer, self.lib.llama_batch_get_one(array, len(tokens)))
         if status == 0:

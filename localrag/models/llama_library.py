@@ -18,13 +18,12 @@ from localrag.errors import ModelLoadError
 from localrag.models.gguf_file import read_gguf
 from localrag.models.loaded_files import LoadedFiles
 from localrag.models.memory import parts
+from localrag.models.waiting_threads import SecondTeam, WaitingThreads, bind, chosen_here, own_cores, prepare_environment
 
 logger = logging.getLogger("localrag.llamacpp")
 
-SPIN_COUNT = "3000"
 GGML_LOG_WARN, GGML_LOG_ERROR = 3, 4  # enum ggml_log_level in ggml.h
 _recent: collections.deque[str] = collections.deque(maxlen=40)
-_added: list[str] = []  # variables set here, for OpenMP alone
 _kept: list[Any] = []  # C callbacks that llama.cpp holds must never be collected
 
 
@@ -35,12 +34,7 @@ def llama_library() -> ModuleType:
     llama-cpp-python's own `verbose=False` redirects file descriptors 1 and 2 of the whole process; a log callback
     keeps other threads' output whole and lets a failed load say why.
     """
-    # Threads that wait by spinning slow each other ten times as soon as another process wants a core; threads that sleep
-    # cost half of the speed on an idle machine. A short spin keeps both (figures in docs/decisions/001). libgomp reads
-    # this once, when llama.cpp is loaded; who set it keeps it.
-    if "OMP_WAIT_POLICY" not in os.environ and "GOMP_SPINCOUNT" not in os.environ:
-        os.environ["GOMP_SPINCOUNT"] = SPIN_COUNT
-        _added.append("GOMP_SPINCOUNT")
+    prepare_environment()
     import llama_cpp
 
     def receive(level: int, text: bytes, _data: Any) -> None:
@@ -58,9 +52,11 @@ def llama_library() -> ModuleType:
     return library
 
 
-def environment_as_given() -> dict[str, str]:
-    """The environment this process was started in, for a program that is to run as it does by itself."""
-    return {name: value for name, value in os.environ.items() if name not in _added}
+@functools.cache
+def waiting_threads() -> WaitingThreads:
+    """How this process's llama.cpp threads wait; who set libgomp's variables keeps them as they are."""
+    parallel = bind(llama_library().llama_cpp._lib) if chosen_here() else None
+    return WaitingThreads(SecondTeam(parallel, len(own_cores())) if parallel else None)
 
 
 def last_complaint() -> str:

@@ -21,7 +21,7 @@ from localrag.evaluation.ours import BareLoop
 from localrag.llms import llamacpp
 from localrag.llms.base import GenerationStats
 from localrag.models.devices import cpu_threads
-from localrag.models.llama_library import environment_as_given
+from localrag.models.waiting_threads import environment_as_given
 from localrag.settings import AnswerSettings, ModelSettings
 from localrag.tuning.perplexity import prose
 from localrag.types import Prompt

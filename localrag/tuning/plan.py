@@ -7,6 +7,8 @@ from typing import Any
 
 from localrag.models.devices import cpu_threads
 
+CHECK_RUNS = 2
+"""More runs at the end, whose figures are quoted."""
 COPIES = ("Q8_0", "Q6_K", "Q5_0", "Q4_K_M", "Q4_0")
 WINDOWS, WINDOW = 4, 512
 """Windows the perplexity is taken from, and tokens of each: 1,024 tokens are scored."""
@@ -22,8 +24,8 @@ class Plan:
     """
 
     threads: tuple[int, ...]
-    batches: tuple[int, ...] = (512, 256, 128, 64)
-    flash: tuple[bool, ...] = (True, False)
+    batches: tuple[int, ...] = (256, 512, 128, 64)
+    flash: tuple[bool, ...] = (False, True)
     caches: tuple[str, ...] = ("f16", "q8_0", "q4_0")
     copies: tuple[str, ...] = ()
     runs: int = 3
@@ -38,7 +40,7 @@ class Plan:
     def steps(self) -> int:
         """Measurements, if none is left out."""
         rivals = sum(len(stage) for stage in (self.threads, self.batches, self.flash, self.caches)) + 2 * len(self.copies)
-        return 1 + self.runs * (rivals + 3) + len(self.caches) + 2 * len(self.copies)
+        return 1 + self.runs * rivals + (self.runs + CHECK_RUNS) * 3 + len(self.caches) + 2 * len(self.copies)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

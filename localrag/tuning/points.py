@@ -11,20 +11,20 @@ from localrag.settings import ModelSettings
 
 Stage = Literal["before", "threads", "batch", "flash", "cache", "copies", "check"]
 
-TYPICAL_PROMPT, TYPICAL_ANSWER = 400, 128
-"""Tokens of a question with four passages, and of its answer."""
+TYPICAL_PROMPT, TYPICAL_ANSWER, FOLLOW_UP = 400, 128, 40
+"""Tokens of a question with four passages, of its answer, and of a question after it with what is new for it."""
 READING_RATE = 10.0
 """Tokens a second: nearly twice what one reads silently, 238 words a minute (Brysbaert 2019) or some 5.3 tokens a second."""
 WHILE_READING = 0.1
 
 
-def felt_s(prefill: float, generation: float | None) -> float:
-    """How long a typical answer feels, from two rates in tokens a second: the seconds this tuning makes fewer.
+def felt_s(prefill: float, generation: float | None, follow_up: float | None = None) -> float:
+    """How long a typical question and its follow-up feel, from rates in tokens a second: the seconds this tuning makes fewer.
 
     Before the first word one waits: these seconds count in full. Then one reads: seconds in which the text comes faster than
-    anyone reads count a tenth, those by which it comes slower count in full. Without a generation rate only the prompt counts.
+    anyone reads count a tenth, those by which it comes slower count in full. A rate that was not measured counts nothing.
     """
-    waiting = TYPICAL_PROMPT / prefill
+    waiting = TYPICAL_PROMPT / prefill + (FOLLOW_UP / follow_up if follow_up else 0.0)
     if generation is None:
         return waiting
     writing, reading = TYPICAL_ANSWER / generation, TYPICAL_ANSWER / READING_RATE
@@ -37,8 +37,8 @@ class Point:
 
     n_threads: int
     n_batch: int = 512
-    n_ubatch: int = 512
-    flash_attn: bool = True
+    n_ubatch: int = 256
+    flash_attn: bool = False
     cache_type: str = "f16"
     quantisation: str = ""
     n_threads_prompt: int = 0
@@ -51,9 +51,8 @@ class Point:
     def told(self) -> str:
         """In words, for a table."""
         threads = f"{self.n_threads}/{self.n_threads_prompt}" if self.n_threads_prompt else str(self.n_threads)
-        batch = str(self.n_batch) if self.n_batch == self.n_ubatch else f"{self.n_batch}/{self.n_ubatch}"
         flash = "flash attention" if self.flash_attn else "no flash attention"
-        return f"{self.quantisation or 'as it is'}, threads {threads}, batch {batch}, {flash}, KV {self.cache_type}"
+        return f"{self.quantisation or 'as it is'}, threads {threads}, n_ubatch {self.n_ubatch}, {flash}, KV {self.cache_type}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class Measured:
     """A point with its runs in tokens a second; `error` says why it could not be run. `size` of a copy in bytes.
 
     `perplexity` is None where it was not measured: threads and batches do not change what the model computes.
-    `felt` is the time of a typical answer beside that of the point it was measured with: under 1 is faster.
+    `felt` is that time beside that of the point it was measured with: under 1 is faster.
     """
 
     point: Point
@@ -72,6 +71,7 @@ class Measured:
     felt: float | None = None
     size: int = 0
     note: str = ""
+    follow_up: tuple[float, ...] = ()
     error: str = ""
 
     @property
@@ -83,9 +83,19 @@ class Measured:
         return statistics.median(self.generation) if self.generation else None
 
     @property
+    def follow_up_rate(self) -> float | None:
+        return statistics.median(self.follow_up) if self.follow_up else None
+
+    @property
     def felt_s(self) -> float | None:
-        """Seconds a typical answer feels; None when nothing was measured."""
-        return felt_s(self.prefill_rate, self.generation_rate) if self.prefill else None
+        """Seconds a typical question and its follow-up feel, by the fastest runs; None when nothing was measured.
+
+        What else happens on a machine only ever slows a run, so the fastest is nearest to what the settings can do (as in
+        Python's `timeit`). Medians are for quoting.
+        """
+        if not self.prefill:
+            return None
+        return felt_s(max(self.prefill), max(self.generation, default=None), max(self.follow_up, default=None))
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -14,10 +14,13 @@ from localrag.settings import ModelSettings
 from localrag.tuning.copies import check_room
 from localrag.tuning.perplexity import perplexity, prose
 from localrag.tuning.plan import WINDOW, Plan
-from localrag.tuning.points import Point
+from localrag.tuning.points import FOLLOW_UP, Point
 
 N_CTX = WINDOW
 """A prompt and its answer fit, and a window of the perplexity: small, so that contexts measured by turns fit side by side."""
+
+Rates = tuple[float, float | None, float | None]
+"""Tokens a second of a prompt, of the answer behind it, and of a short question behind both; None was not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +46,26 @@ class Rig:
         self._models: dict[str, Model] = {}
         self._contexts: dict[Point, LlamaContext] = {}
         self._tokens = self._model("").tokenize(prose())
-        if len(self._tokens) < self._prompt + self._answer:
+        if len(self._tokens) < self._prompt + self._answer + FOLLOW_UP:
             raise ModelLoadError(
                 f"{path.name} takes the shipped text for {len(self._tokens)} tokens only. Choose another model."
             )
 
-    def speed(self, point: Point, generate: bool) -> tuple[float, float | None]:
-        """Tokens a second of the prompt, and of the answer behind it when asked for: the text's own next tokens.
+    def speed(self, point: Point, generate: bool) -> Rates:
+        """Tokens a second of the prompt and, when asked for, of the answer behind it and of a short question behind both.
 
+        The answer and that question are the text's own next tokens.
         Raises:
             ModelLoadError, GenerationError: it cannot be run like this, and why.
         """
         context = self._context(point)
         prefill = self._prompt / context.evaluate(self._tokens[: self._prompt])
         if not generate:
-            return prefill, None
-        answer = self._tokens[self._prompt : self._prompt + self._answer]
+            return prefill, None, None
+        end = self._prompt + self._answer
+        answer, question = self._tokens[self._prompt : end], self._tokens[end : end + FOLLOW_UP]
         seconds = sum(context.evaluate([token], self._prompt + at) for at, token in enumerate(answer))
-        return prefill, len(answer) / seconds
+        return prefill, len(answer) / seconds, len(question) / context.evaluate(question, end)
 
     def perplexity(self, point: Point) -> float:
         """The perplexity of the shipped text.
@@ -131,6 +136,6 @@ def copy_file(scratch: Path, quantisation: str) -> Path:
     return scratch / f"{quantisation}.gguf"
 
 
-def rates(runs: Sequence[tuple[float, float | None]]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The prompts' rates and the answers' of some runs."""
-    return tuple(prefill for prefill, _ in runs), tuple(one for _, one in runs if one is not None)
+def by_kind(runs: Sequence[Rates]) -> tuple[tuple[float, ...], ...]:
+    """The prompts' rates, the answers' and the follow-ups' of some runs."""
+    return tuple(tuple(rate for rate in kind if rate is not None) for kind in zip(*runs, strict=True)) if runs else ((), (), ())

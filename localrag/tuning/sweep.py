@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from localrag.errors import GenerationError, LocalRagError
-from localrag.tuning.plan import Plan
+from localrag.tuning.plan import CHECK_RUNS, Plan
 from localrag.tuning.points import Measured, Point, Stage
-from localrag.tuning.rig import Copy, rates
+from localrag.tuning.rig import Copy, Rates, by_kind
 
 TIE = 0.03
 """What is less than 3 % faster is chance, and the default stays."""
@@ -30,7 +30,7 @@ TITLES: dict[Stage, str] = {
 class Bench(Protocol):
     """What runs a point; see `Rig`."""
 
-    def speed(self, point: Point, generate: bool) -> tuple[float, float | None]: ...
+    def speed(self, point: Point, generate: bool) -> Rates: ...
     def perplexity(self, point: Point) -> float: ...
     def add_copy(self, quantisation: str) -> Copy: ...
     def drop_copy(self, quantisation: str) -> None: ...
@@ -94,10 +94,10 @@ class Sweep:
         yield from self._stage("threads", [replace(best, n_threads=count) for count in plan.threads])
         for quantisation in plan.copies:
             yield from self._copy(quantisation)
-        sizes = [replace(self.best, n_batch=size, n_ubatch=size) for size in plan.batches]
+        sizes = [replace(self.best, n_ubatch=size) for size in plan.batches]
         yield from self._stage("batch", sizes, generate=False)
         yield from self._stage("flash", [replace(self.best, flash_attn=flash) for flash in plan.flash])
-        yield from self._stage("cache", [replace(self.best, cache_type=cache) for cache in plan.caches])
+        yield from self._stage("cache", [_with_cache(self.best, cache) for cache in plan.caches])
         yield from self._check()
 
     def _event(self, stage: Stage, text: str, measured: Measured | None = None) -> Event:
@@ -120,7 +120,7 @@ class Sweep:
         if copy is not None:
             found[points[-1]] = replace(found[points[-1]], size=copy.size, note=f"mostly {copy.type}")
         yield from self._judged(found)
-        yield from self._turns(found, generate)
+        yield from self._turns(found, generate, self._plan.runs)
         self._bench.rest()
         for one in found.values():
             yield self._event(stage, one.point.told(), one)
@@ -136,22 +136,22 @@ class Sweep:
             except LocalRagError as exc:
                 found[point] = replace(one, error=str(exc))
 
-    def _turns(self, found: dict[Point, Measured], generate: bool) -> Iterator[Event]:
+    def _turns(self, found: dict[Point, Measured], generate: bool, runs: int) -> Iterator[Event]:
         """Run the points by turns and fill in the rates; who is hopeless after the first round is left out."""
-        runs: dict[Point, list[tuple[float, float | None]]] = {point: [] for point in found}
+        rates: dict[Point, list[Rates]] = {point: [] for point in found}
         alive = [point for point, one in found.items() if not one.error]
-        for number in range(1, self._plan.runs + 1):
+        for number in range(1, runs + 1):
             for point in list(alive):
-                yield self._event(found[point].stage, f"{point.told()}, run {number} of {self._plan.runs}")
+                yield self._event(found[point].stage, f"{point.told()}, run {number} of {runs}")
                 self._done += 1
                 try:
-                    runs[point].append(self._bench.speed(point, generate))
+                    rates[point].append(self._bench.speed(point, generate))
                 except LocalRagError as exc:
                     found[point] = replace(found[point], error=str(exc))
                     alive.remove(point)
-            for point, taken in runs.items():
-                prefill, generation = rates(taken)
-                found[point] = replace(found[point], prefill=prefill, generation=generation)
+            for point, taken in rates.items():
+                prefill, generation, follow_up = by_kind(taken)
+                found[point] = replace(found[point], prefill=prefill, generation=generation, follow_up=follow_up)
             if number == 1:
                 alive = self._hopeful(alive, found)
         beside = next(iter(found.values())).felt_s
@@ -199,7 +199,7 @@ class Sweep:
         notebook = Point(max(cores // 2, 1), 512, 512, flash_attn=False, n_threads_prompt=cores)
         points = list(dict.fromkeys([self._default, chosen, *([notebook] if self._plan.notebook else [])]))
         found = {point: Measured(point, "check", perplexity=self._quality.get(_kind(point))) for point in points}
-        yield from self._turns(found, generate=True)
+        yield from self._turns(found, generate=True, runs=self._plan.runs + CHECK_RUNS)
         self._bench.rest()
         before, after = found[self._default], found[chosen]
         if chosen != self._default and not is_better(after, before, self._base, self._plan.loss):
@@ -212,6 +212,11 @@ class Sweep:
         for one in found.values():
             yield self._event("check", one.point.told(), one)
         yield replace(self._event("check", "done"), outcome=outcome)
+
+
+def _with_cache(point: Point, cache_type: str) -> Point:
+    """The point with another KV cache; llama.cpp reads a quantised one with flash attention only."""
+    return replace(point, cache_type=cache_type, flash_attn=point.flash_attn or cache_type != "f16")
 
 
 def _kind(point: Point) -> tuple[str, str]:

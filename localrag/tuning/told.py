@@ -23,7 +23,7 @@ def result_lines(result: TuneResult) -> list[str]:
     lines = [
         f"{result.file} on {result.machine}",
         *([result.warning] if result.warning else []),
-        f"{'':<74}{'prompt':>9}{'answer':>9}{'perplexity':>12}{'felt':>7}",
+        f"{'':<78}{'prompt':>9}{'answer':>9}{'follow-up':>11}{'perplexity':>12}{'felt':>7}",
     ]
     stage = ""
     for one in result.tried:
@@ -41,10 +41,14 @@ def verdict(result: TuneResult) -> list[str]:
     if after.point == before.point:
         lines = ["The default settings are the best that was found."]
     else:
+        gains = (
+            ("answers", after.generation_rate, before.generation_rate),
+            ("follow-ups", after.follow_up_rate, before.follow_up_rate),
+        )
+        others = "".join(f", {what} {rate / base:.2f} times" for what, rate, base in gains if rate and base)
         lines = [
             f"Best: {after.point.told()}: prompts {result.prefill_ratio:.2f} times as fast as with the default settings"
-            + (f", answers {_ratio(after, before):.2f} times" if after.generation_rate and before.generation_rate else "")
-            + f"{quality(after, before)}."
+            f"{others}{quality(after, before)}."
         ]
     if result.notebook_ratio is not None:
         lines.append(f"Against the notebook's settings prompts are {result.notebook_ratio:.2f} times as fast.")
@@ -74,14 +78,11 @@ def _value(value: Any) -> str:
     return value.name if isinstance(value, Path) else "the starter" if value is None else str(value)
 
 
-def _ratio(after: Measured, before: Measured) -> float:
-    return (after.generation_rate or 0.0) / (before.generation_rate or 1.0)
-
-
 def _row(one: Measured) -> str:
     if one.error:
-        return f"  {one.point.told():<72}  {one.error}"
-    generation = number(one.generation_rate) if one.generation_rate else "–"
+        return f"  {one.point.told():<76}  {one.error}"
+    generation, follow_up = (number(rate) if rate else "–" for rate in (one.generation_rate, one.follow_up_rate))
     perplexity = f"{one.perplexity:.2f}" if one.perplexity else "–"
     felt = f"{one.felt:.2f}" if one.felt else "–"
-    return f"  {one.point.told():<72}{number(one.prefill_rate):>9}{generation:>9}{perplexity:>12}{felt:>7}"
+    rates = f"{number(one.prefill_rate):>9}{generation:>9}{follow_up:>11}"
+    return f"  {one.point.told():<76}{rates}{perplexity:>12}{felt:>7}"

@@ -8,6 +8,7 @@ import streamlit as st
 
 from localrag.engine import Engine
 from localrag.errors import LocalRagError
+from localrag.llms.registry import unsupported
 from localrag.models.devices import cpu_threads, devices
 from localrag.models.gguf_file import GGUFFile
 from localrag.models.memory import CTX_STEP, check_fits, estimate_memory
@@ -21,9 +22,9 @@ STRETCHED = 4
 """With RoPE scaling the window may be this many times the trained one."""
 
 
-def loading_fields(settings: Settings, header: GGUFFile) -> dict[str, Any]:
-    """Settings that need the model to be loaded again."""
-    model = settings.model
+def loading_fields(settings: Settings, header: GGUFFile, llm: str) -> dict[str, Any]:
+    """Settings that need the model to be loaded again; what this backend has no place for is grey."""
+    model, without = settings.model, unsupported(llm)
     stretch = STRETCHED if model.rope_scaling in ("linear", "yarn") else 1
     longest = max(CTX_STEP, min(stretch * header.n_ctx_train, MAX_CTX_SHOWN))
     values: dict[str, Any] = {}
@@ -32,10 +33,12 @@ def loading_fields(settings: Settings, header: GGUFFile) -> dict[str, Any]:
     values["n_batch"] = field("n_batch", model.n_batch)
     values["n_threads"] = _threads(model.n_threads)
     values["n_gpu_layers"] = _gpu_layers(model.n_gpu_layers, header.n_layers)
-    values["flash_attn"] = field("flash_attn", model.flash_attn)
+    values["flash_attn"] = field("flash_attn", model.flash_attn, disabled="flash_attn" in without)
     with st.expander("Advanced", icon=":material/tune:"):
         for name in ("n_ubatch", "cache_type", "use_mmap", "use_mlock", "rope_scaling", "rope_freq_base", "rope_freq_scale"):
-            values[name] = field(name, getattr(model, name))
+            values[name] = field(name, getattr(model, name), disabled=name in without)
+        if without:
+            st.caption("GPT4All has no place for what is grey here.")
     return values
 
 
@@ -56,14 +59,14 @@ def _gpu_layers(chosen: int, layers: int) -> int:
     return chosen
 
 
-def answering_fields(settings: Settings) -> dict[str, Any]:
-    """Settings that take effect with the next answer."""
-    answer = settings.answer
+def answering_fields(settings: Settings, llm: str) -> dict[str, Any]:
+    """Settings that take effect with the next answer; what this backend has no place for is grey."""
+    answer, without = settings.answer, unsupported(llm)
     values = {name: field(name, getattr(answer, name)) for name in ("temperature", "max_tokens", "repeat_penalty")}
     values["evidence_tokens"] = field("evidence_tokens", settings.retrieval.evidence_tokens)
     with st.expander("Sampling", icon=":material/casino:"):
         for name in ("top_k", "top_p", "min_p", "seed", "stop"):
-            values[name] = field(name, getattr(answer, name))
+            values[name] = field(name, getattr(answer, name), disabled=name in without)
         st.caption("One stop text a line. At temperature 0 the likeliest word is taken, and the first four mean nothing.")
     return values
 

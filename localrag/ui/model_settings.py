@@ -45,10 +45,10 @@ def model_settings(engine: Engine) -> None:
         with right:
             if header is not None:
                 st.header("Loading", anchor=False, help="These need the model to be loaded again.")
-                values |= loading_fields(engine.settings, header)
+                values |= loading_fields(engine.settings, header, values["llm"])
                 fit = fits(engine, header, values)
             st.header("Answering", anchor=False, help="These take effect with the next answer.")
-            values |= answering_fields(engine.settings)
+            values |= answering_fields(engine.settings, values["llm"])
             st.header("Prompt", anchor=False)
             values |= prompt_controls(engine)
             preset_bar(engine, values)

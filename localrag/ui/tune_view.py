@@ -140,6 +140,7 @@ def _rows(tried: tuple[Measured, ...]) -> list[dict[str, Any]]:
             "note": one.error or one.note,
             "prompt tokens/s": round(one.prefill_rate, 1) if one.prefill else None,
             "answer tokens/s": round(one.generation_rate, 1) if one.generation_rate else None,
+            "follow-up tokens/s": round(one.follow_up_rate, 1) if one.follow_up_rate else None,
             "perplexity": round(one.perplexity, 2) if one.perplexity else None,
             "felt": round(one.felt, 2) if one.felt else None,
         }

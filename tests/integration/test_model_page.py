@@ -109,3 +109,14 @@ def test_two_settings_are_compared_side_by_side(app: AppTest, engine: Engine) ->
     assert "four minutes" in text(page)
     labelled(page.button, "Delete").click().run()
     assert engine.comparisons.kept() == []
+
+
+def test_what_a_backend_has_no_place_for_is_grey(app: AppTest) -> None:
+    page = app.switch_page("pages/model.py").run()
+    labelled(page.selectbox, "Runs with").set_value("gpt4all").run()
+    assert not page.exception
+    grey = [labelled(page.toggle, "flash attention"), labelled(page.slider, "n_ubatch"), labelled(page.number_input, "seed")]
+    assert all(widget.disabled for widget in grey)
+    assert not labelled(page.slider, "temperature").disabled
+    labelled(page.selectbox, "Runs with").set_value("llamacpp").run()
+    assert not labelled(page.toggle, "flash attention").disabled

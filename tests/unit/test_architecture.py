@@ -191,7 +191,7 @@ def test_the_environment_is_read_in_one_place() -> None:
         "commands/serve.py",  # hands it on to the app
         "privacy.py",  # switches telemetry off; reads no setting
         "llms/trial_child.py",  # tells ggml to start no debugger; reads no setting
-        "models/llama_library.py",  # tells OpenMP how to wait; reads no setting
+        "models/waiting_threads.py",  # tells OpenMP how to wait; reads no setting
     }
     assert found <= allowed
     assert not any(reads(path) for path in page_files())

@@ -10,8 +10,8 @@ import pytest
 from localrag.commands import tuning
 from localrag.commands.tuning import find_llama_bench, model_table
 from localrag.errors import ModelFileError
-from localrag.models import llama_library
-from localrag.models.llama_library import environment_as_given
+from localrag.models import waiting_threads
+from localrag.models.waiting_threads import environment_as_given
 from localrag.settings import ModelSettings
 from localrag.tuning.model_bench import Lengths, LlamaBench
 
@@ -59,7 +59,7 @@ def test_it_is_called_with_the_settings_of_the_adapter() -> None:
 
 def test_what_is_set_for_our_own_threads_is_not_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOMP_SPINCOUNT", "3000")
-    monkeypatch.setattr(llama_library, "_added", ["GOMP_SPINCOUNT"])
+    monkeypatch.setattr(waiting_threads, "_added", ["GOMP_SPINCOUNT"])
     given = environment_as_given()
     assert "GOMP_SPINCOUNT" not in given
     assert given["PATH"] == os.environ["PATH"]

@@ -57,7 +57,7 @@ def test_on_a_gpu_the_estimate_is_what_llama_cpp_reserves(
     n_ctx: int, n_batch: int, flash: bool, cache: CacheType, compute: float, kv: float
 ) -> None:
     settings = ModelSettings(
-        n_ctx=n_ctx, n_batch=n_batch, cache_type=cache, flash_attn=flash, n_gpu_layers=-1, rope_scaling="linear"
+        n_ctx=n_ctx, n_batch=n_batch, n_ubatch=512, cache_type=cache, flash_attn=flash, n_gpu_layers=-1, rope_scaling="linear"
     )
     need = estimate_memory(gguf(), settings)
     assert need.compute / MIB == pytest.approx(compute, rel=0.02)
@@ -80,7 +80,9 @@ def test_on_a_gpu_the_estimate_is_what_llama_cpp_reserves(
 def test_in_main_memory_the_estimate_is_what_becomes_resident(
     n_ctx: int, n_batch: int, cache: CacheType, flash: bool, grown: float
 ) -> None:
-    need = estimate_memory(gguf(), ModelSettings(n_ctx=n_ctx, n_batch=n_batch, cache_type=cache, flash_attn=flash))
+    need = estimate_memory(
+        gguf(), ModelSettings(n_ctx=n_ctx, n_batch=n_batch, n_ubatch=512, cache_type=cache, flash_attn=flash)
+    )
     beside = need.weights - 100 * MIB + need.compute
     assert beside / 1e6 == pytest.approx(grown, rel=0.1)
     assert need.total == need.weights + need.kv + need.compute
@@ -139,7 +141,7 @@ def test_what_does_not_fit_names_the_largest_window_that_does(monkeypatch: pytes
     monkeypatch.setattr(memory, "available_memory", lambda: free)
     check_fits(gguf(), ModelSettings(n_ctx=8192))
     with pytest.raises(
-        ModelLoadError, match=r"^n_ctx = 1048576 needs 25\.\d GB, 1\.0 GB are free\. Choose n_ctx = (\d+)"
+        ModelLoadError, match=r"^n_ctx = 1048576 needs 39\.\d GB, 1\.0 GB are free\. Choose n_ctx = (\d+)"
     ) as caught:
         check_fits(gguf(), ModelSettings(n_ctx=1_048_576, rope_scaling="yarn"))
     best = int(str(caught.value).split("n_ctx = ")[2].split(" ")[0])

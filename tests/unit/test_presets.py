@@ -26,7 +26,7 @@ def test_a_preset_is_kept_under_its_name_until_it_is_deleted(presets: Presets, t
 
 
 def test_an_exported_preset_is_the_same_after_it_is_imported(presets: Presets, tmp_path: Path) -> None:
-    presets.save("Careful", {"temperature": 0.0, "n_ctx": 2048, "cache_type": "q8_0"})
+    presets.save("Careful", {"temperature": 0.0, "n_ctx": 2048, "cache_type": "q8_0", "flash_attn": True})
     elsewhere = Presets(tmp_path / "elsewhere")
     assert elsewhere.import_text(presets.exported("Careful")) == ["Careful"]
     assert elsewhere.get("Careful") == presets.get("Careful")

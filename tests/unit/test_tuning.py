@@ -15,10 +15,10 @@ from localrag.settings import ModelSettings, load_settings
 from localrag.tuning import copies, remembered
 from localrag.tuning.copies import check_room, keep, make_scratch, remove_left
 from localrag.tuning.perplexity import prose, windows
-from localrag.tuning.plan import COPIES, Plan, full_plan, thread_counts
+from localrag.tuning.plan import CHECK_RUNS, COPIES, Plan, full_plan, thread_counts
 from localrag.tuning.points import Measured, Point, default_point, felt_s
 from localrag.tuning.remembered import TunedChoice, TuneResult, best, machine_id, remember
-from localrag.tuning.rig import Copy
+from localrag.tuning.rig import Copy, Rates
 from localrag.tuning.sweep import Event, Sweep, acceptable, is_better
 from localrag.tuning.told import changes, result_lines
 
@@ -34,16 +34,16 @@ class MadeUpMachine:
         self.copies: set[str] = set()
         self.faults = faults
 
-    def speed(self, point: Point, generate: bool) -> tuple[float, float | None]:
+    def speed(self, point: Point, generate: bool) -> Rates:
         self.asked.append((point, generate))
         if point.cache_type in self.faults:
             raise ModelLoadError(self.faults[point.cache_type])
-        if not point.flash_attn and "flash" in self.faults:
+        if point.flash_attn and "flash" in self.faults:
             raise GenerationError(self.faults["flash"])
         assert point.quantisation in self.copies | {""}
         rate = {"": 300.0, "Q8_0": 600.0, "Q4_0": 900.0}[point.quantisation] * point.n_threads / 4
-        rate *= {512: 1.0, 256: 1.02, 128: 0.9, 64: 0.5}[point.n_batch]
-        return rate * (1.0 if point.flash_attn else 0.8), 60.0 if generate else None
+        rate *= {256: 1.0, 512: 1.02, 128: 0.9, 64: 0.5}[point.n_ubatch]
+        return rate * (0.8 if point.flash_attn else 1.0), *((60.0, 200.0) if generate else (None, None))
 
     def perplexity(self, point: Point) -> float:
         return {"": 18.1, "Q8_0": 18.2, "Q4_0": 21.9}[point.quantisation] + {"f16": 0.0, "q8_0": 0.01, "q4_0": 1.0}[
@@ -103,38 +103,38 @@ def test_stages_follow_each_other_and_each_keeps_the_best() -> None:
 def test_a_tie_leaves_the_default() -> None:
     outcome = swept(MadeUpMachine(), replace(PLAN, copies=()))[-1].outcome
     assert outcome is not None
-    assert outcome.after.point == DEFAULT  # n_batch = 256 is 2 % faster here: chance
+    assert outcome.after.point == DEFAULT  # n_ubatch = 512 is 2 % faster here: chance
 
 
 def test_points_take_turns_and_the_hopeless_are_run_once() -> None:
     machine = MadeUpMachine()
-    swept(machine, replace(PLAN, threads=(4, 2, 3), copies=(), batches=(512,), flash=(True,), caches=("f16",), notebook=False))
+    swept(machine, replace(PLAN, threads=(4, 2, 3), copies=(), batches=(256,), flash=(False,), caches=("f16",), notebook=False))
     order = [point.n_threads for point, _ in machine.asked[:7]]
     assert order == [4, 2, 3, 4, 3, 4, 3]
 
 
 def test_a_fast_point_of_worse_quality_makes_nobody_hopeless() -> None:
     class Fast(MadeUpMachine):
-        def speed(self, point: Point, generate: bool) -> tuple[float, float | None]:
-            prefill, generation = super().speed(point, generate)
-            return prefill * {"f16": 1.0, "q8_0": 1.2, "q4_0": 9.0}[point.cache_type], generation
+        def speed(self, point: Point, generate: bool) -> Rates:
+            prefill, *rest = super().speed(point, generate)
+            return prefill * {"f16": 1.0, "q8_0": 1.5, "q4_0": 9.0}[point.cache_type], *rest
 
     outcome = swept(Fast(), replace(PLAN, copies=()))[-1].outcome
     assert outcome is not None
     assert outcome.after.point.cache_type == "q8_0"
-    assert len(outcome.after.prefill) == PLAN.runs
+    assert len(outcome.after.prefill) == PLAN.runs + CHECK_RUNS
 
 
 def test_batch_sizes_are_judged_by_the_prompt_alone() -> None:
     machine = MadeUpMachine()
-    swept(machine)
-    assert all(not generate for point, generate in machine.asked if point.n_batch != 512)
+    swept(machine, replace(PLAN, notebook=False))
+    assert all(not generate for point, generate in machine.asked if point.n_ubatch != 256)
 
 
 def test_a_point_that_cannot_be_run_is_told_and_the_sweep_goes_on() -> None:
     machine = MadeUpMachine(q8_0="no such KV type", Q8_0="no room", flash="no flash attention")
     events = swept(machine)
-    assert {one.error for one in points(events, "cache")} == {"", "no such KV type"}
+    assert {one.error for one in points(events, "cache")} == {"", "no such KV type", "no flash attention"}
     assert "no room" in [one.error for one in points(events, "copies")]
     assert "no flash attention" in [one.error for one in points(events, "flash")]
     assert events[-1].outcome is not None
@@ -156,10 +156,10 @@ def test_progress_only_grows_and_ends_full() -> None:
 
 def test_what_wins_in_its_stage_must_win_at_the_end_too() -> None:
     class Moody(MadeUpMachine):
-        def speed(self, point: Point, generate: bool) -> tuple[float, float | None]:
-            prefill, generation = super().speed(point, generate)
+        def speed(self, point: Point, generate: bool) -> Rates:
+            prefill, *rest = super().speed(point, generate)
             late = any(one.cache_type == "q4_0" for one, _ in self.asked)
-            return (100.0 if late and point.quantisation else prefill), generation
+            return (100.0 if late and point.quantisation else prefill), *rest
 
     machine = Moody()
     outcome = swept(machine)[-1].outcome
@@ -189,6 +189,11 @@ def test_seconds_of_waiting_weigh_more_than_those_in_which_one_reads() -> None:
     assert felt_s(400.0, 64.0) == pytest.approx(1.2)
     assert felt_s(400.0, 5.0) == pytest.approx(1.0 + 0.1 * 12.8 + 12.8)  # slower than one reads: that counts in full
     assert felt_s(500.0, 50.0) < felt_s(440.0, 70.0)
+
+
+def test_a_follow_up_one_waits_for_counts_as_much_as_the_first_question() -> None:
+    assert felt_s(400.0, 64.0, 40.0) == pytest.approx(2.2)
+    assert felt_s(520.0, 50.0, 120.0) > felt_s(480.0, 66.0, 380.0)  # flash attention on two cores, and without
 
 
 def test_thread_counts_start_with_every_core() -> None:
