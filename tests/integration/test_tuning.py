@@ -33,7 +33,7 @@ pytestmark = pytest.mark.models
 
 WAIT_S = 300
 TINY = Plan((1,), (64,), (True,), ("f16",), (), runs=1, windows=1, window=64, notebook=False, prompt_tokens=64, answer_tokens=4)
-ONE_THREAD = Point(1)
+ONE_THREAD = Point(1, flash_attn=True)
 
 
 @pytest.fixture
