@@ -20,7 +20,7 @@ from localrag.types import Prompt
 
 APE, SCRIPT, ELF, GGUF = b"MZqFpD", b"#!", b"\x7fELF", b"GGUF"
 """How an Actually Portable Executable begins (cosmopolitan's ape.S), a script, one made into a program of this system."""
-ALL_LAYERS, USUAL_N_UBATCH = 999, 512
+ALL_LAYERS = 999
 SHELL = "/bin/sh"
 
 _log: Path | None = None
@@ -115,7 +115,7 @@ def _command(path: Path, settings: ModelSettings, port: int) -> list[str]:
         "-ngl": n_gpu_layers,
         "--parallel": 1,  # the window is not to be divided
     }
-    if settings.n_ubatch != USUAL_N_UBATCH:
+    if settings.n_ubatch != ModelSettings().n_ubatch:
         flags["-ub"] = min(settings.n_batch, settings.n_ubatch)  # llamafiles of 2023 do not know it
     return [*start, "--server", "--nobrowser", *(str(word) for flag in flags.items() for word in flag)]
 
@@ -162,10 +162,18 @@ class LlamafileModel(ServerModel):
         try:
             yield
         except GenerationError as exc:
-            if self._process is None or self._process.alive:
+            if not self.lost:
                 raise
-            ended = f"The llamafile {self.name} has ended{self._process.last_words()}."
-            raise GenerationError(f"{ended} Restart LocalRAG, or choose another model and then it again.") from exc
+            raise GenerationError(self.lost) from exc
+
+    @property
+    def lost(self) -> str:
+        """Why this model will never answer again; empty while its process runs."""
+        if self._process is None or self._process.alive:
+            return ""
+        return (
+            f"The llamafile {self.name} has ended{self._process.last_words()}. Press Apply on the Model page to start it again."
+        )
 
     def close(self) -> None:
         """End the running answer and the process."""

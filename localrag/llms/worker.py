@@ -44,7 +44,7 @@ class ModelWorker:
         `states` keeps evaluated conversations, from one model to the next too.
         """
         self._trials = trials or Trials()
-        self.state = ModelState()
+        self._state = ModelState()
         self.states = states or KeptStates(None, 0, 0)
         self._model: LoadedModel | None = None
         self._loaded: ModelSettings | None = None
@@ -52,6 +52,12 @@ class ModelWorker:
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
         self._thread.start()
+
+    @property
+    def state(self) -> ModelState:
+        """What the model is doing; "failed" also when its own process has ended."""
+        lost = str(getattr(self._model, "lost", ""))  # only a llamafile can be lost
+        return ModelState("failed", self._state.name, self._state.n_ctx, lost) if lost else self._state
 
     def submit(self, task: Task) -> None:
         """Queue a task; it gets the model, or None when none could be loaded."""
@@ -132,15 +138,15 @@ class ModelWorker:
 
     def _swap(self, settings: ModelSettings) -> LocalRagError | None:
         before = self._loaded
-        self.state = ModelState("loading", settings.model_path.stem if settings.model_path else settings.llm)
+        self._state = ModelState("loading", settings.model_path.stem if settings.model_path else settings.llm)
         self._release()
         error = self._load(settings)
         if error is not None and before is not None:
             back = self._load(before)
             message = str(error) if back is None else f"{error} The model before it could not be loaded again: {back}"
-            self.state = ModelState("ready" if back is None else "failed", self.state.name, self.state.n_ctx, message)
+            self._state = ModelState("ready" if back is None else "failed", self._state.name, self._state.n_ctx, message)
         elif error is not None:
-            self.state = ModelState("failed", error=str(error))
+            self._state = ModelState("failed", error=str(error))
         return error
 
     def _load(self, settings: ModelSettings) -> LocalRagError | None:
@@ -152,7 +158,7 @@ class ModelWorker:
             logger.exception("loading %s failed", settings.model_path)
             return ModelLoadError(f"{settings.model_path} cannot be loaded: {exc}. Choose another model.")
         self._model, self._loaded = model, settings
-        self.state = ModelState("ready", model.name, model.n_ctx)
+        self._state = ModelState("ready", model.name, model.n_ctx)
         return None
 
     def _release(self) -> None:

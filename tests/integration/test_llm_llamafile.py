@@ -18,13 +18,14 @@ from typing import ClassVar
 import psutil
 import pytest
 
+from localrag.engine import Engine
 from localrag.errors import GenerationError, ModelFileError, ModelLoadError
 from localrag.llms import llamafile
 from localrag.llms.base import LoadedModel
 from localrag.llms.llamafile import LlamafileModel
 from localrag.llms.server_process import clean_up, remains_dir
 from localrag.models.starter import starter_chat
-from localrag.settings import ModelSettings
+from localrag.settings import ModelSettings, load_settings
 from tests.conftest import MODELS_DIR
 from tests.integration.llm_contract import LLMContract, answer
 from tests.tools.llama_server import binary
@@ -122,6 +123,28 @@ def test_a_server_that_dies_in_use_is_named(tmp_path: Path) -> None:
             answer(model, "Hello")
     finally:
         model.close()
+
+
+def test_one_that_died_is_started_again_by_applying_the_same_settings(tmp_path: Path) -> None:
+    path = script(tmp_path)
+    given_here = {"data_dir": tmp_path / "data", "models_dir": MODELS_DIR, "llm": "llamafile", "model_path": path, "n_ctx": 512}
+    engine = Engine(load_settings(given_here | {"n_threads": 1}, {}, tmp_path))
+    try:
+        engine.start_model(wait=True)
+        assert not engine.apply({"llm": "llamafile"}, wait=True)  # it runs: nothing is to be done
+        model = engine._worker.look(lambda loaded: loaded)
+        assert isinstance(model, LlamafileModel)
+        assert model._process is not None
+        os.kill(model._process.pid, signal.SIGKILL)
+        until(lambda: engine.model_state.status == "failed", "nobody noticed")
+        assert "has ended" in engine.model_state.error
+        assert engine.apply({"llm": "llamafile"}, wait=True)
+        assert (engine.model_state.status, engine.model_state.error) == ("ready", "")
+        job = engine.ask(engine.new_conversation(""), "Say hello.", overrides={"max_tokens": 4})
+        assert job.wait(LIMIT_S)
+        assert job.turn.answer
+    finally:
+        engine.close()
 
 
 OWNER = """
