@@ -213,9 +213,8 @@ class VectorIndex:
         return self._place.url if isinstance(self._place, ServerAddress) else str(self._place)
 
     def close(self) -> None:
-        """Close connections to a server."""
-        if isinstance(self._place, ServerAddress):
-            self.client.close()
+        """Close connections and files; the last client of a folder closes them for all."""
+        self.client.close()
 
 
 def _local_client(path: Path, afresh: bool) -> Any:
