@@ -100,8 +100,9 @@ def guarded(job: AnswerJob, store: ConversationStore, model: LoadedModel | None,
     turn = replace(job.turn, error=error)
     try:
         store.save_turn(job.conversation_id, turn)
-    except LocalRagError as exc:
-        turn = replace(turn, error=error or str(exc))
+    except Exception as exc:  # whatever cannot be kept: the conversation must not wait for this answer for ever
+        logger.exception("keeping an answer failed")
+        state, turn = "failed", replace(turn, error=error or str(exc))
     job.update(state, error=turn.error)
     return False
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langchain_core.messages import AIMessageChunk
@@ -133,8 +134,10 @@ def write(reading: Reading, words: ServerWords, stop: list[str], max_tokens: int
     """
     started, first, stops = time.perf_counter(), 0.0, StopText(stop)
     thinking, chars, finish, counted, read = False, 0, "", False, 0
+    whole, whole_thought = _characters(), _characters()
     for chunk in reading.chunks():
         _note(chunk, stats)
+        chunk = replace(chunk, text=whole(chunk.text), thinking=whole_thought(chunk.thinking))
         read = chunk.read_tokens or read
         counted = counted or chunk.answer_tokens is not None
         finish = chunk.finish or finish
@@ -167,6 +170,12 @@ def write(reading: Reading, words: ServerWords, stop: list[str], max_tokens: int
     stats.finish = "stop" if stops.hit else _finish(finish)
     if not chars and not stats.answer_tokens:
         raise GenerationError(words.empty())
+
+
+def _characters() -> Callable[[str], str]:
+    """Makes text of JSON's \\u escapes: halves of one character, in one event or two, are joined, a lone half is replaced."""
+    decode = codecs.getincrementaldecoder("utf-16-le")("replace").decode
+    return lambda text: decode(text.encode("utf-16-le", "surrogatepass"))
 
 
 def _note(chunk: Chunk, stats: GenerationStats) -> None:

@@ -119,7 +119,7 @@ def _watched(pieces: Iterator[bytes], wire: Wire) -> Iterator[bytes]:
         if line > MAX_LINE_BYTES:
             raise RefusedError(Reply(0, "a line without end"))
         wire.done = wire.done or b"[DONE]" in tail + piece
-        tail = piece[-5:]
+        tail = (tail + piece)[-5:]
         yield piece
         if wire.cancelled.is_set():
             return  # what has come in before the cut can still be read, and from a flood without end

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from localrag.chat.answering import guarded
 from localrag.chat.jobs import AnswerJob, Progress, progress_text
 from localrag.chat.queue import AnswerQueue
 from localrag.chat.store import ConversationStore, PartSummary, SummaryKey
@@ -184,3 +186,11 @@ def test_a_question_that_cannot_be_asked_after_all_says_why_even_when_its_conver
         answers.fail(job, "The file is broken.")
         assert (job.state, job.turn.error) == ("failed", "The file is broken.")
     assert store.get(kept.conversation_id).turns[0].error == "The file is broken."
+
+
+def test_an_answer_that_cannot_be_kept_ends_all_the_same(store: ConversationStore) -> None:
+    job = job_of(store)
+    job.update(answer="half a character: \ud800")  # no database takes it
+    assert not guarded(job, store, cast(LoadedModel, object()), lambda _model: False)
+    assert job.state == "failed"
+    assert job.turn.error

@@ -559,3 +559,19 @@ def test_estimates_follow_the_script() -> None:
     assert estimate("Музей был основан") == 7
     assert estimate("🎉") == 2
     assert estimate("a" * 100_000) > 20_000
+
+
+def test_halves_of_a_character_are_joined_or_replaced(server: Served, model: ServerModel) -> None:
+    server.answer = lambda _asked: said("a \ud83d", "\ude00 b", " \ud800", " c")
+    pieces, _ = ask(model)
+    assert "".join(pieces) == "a 😀 b � c"
+
+
+def test_an_end_that_arrives_byte_by_byte_is_seen(server: Served, model: ServerModel) -> None:
+    def by_bytes(_asked: object) -> Events:
+        yield event({"content": "all of it"})
+        yield from (bytes([byte]) for byte in DONE)
+
+    server.answer = by_bytes
+    pieces, stats = ask(model)
+    assert ("".join(pieces), stats.finish) == ("all of it", "stop")
