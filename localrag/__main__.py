@@ -39,8 +39,8 @@ Add = Callable[..., argparse.ArgumentParser]
 def parser() -> argparse.ArgumentParser:
     """Every command with its flags; `run` names the function that does it, module and name."""
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--data-dir", metavar="DIR", help="where everything is kept")
-    common.add_argument("--models-dir", metavar="DIR", help="where the GGUF files lie")
+    common.add_argument("--data-dir", type=_named, metavar="DIR", help="where everything is kept")
+    common.add_argument("--models-dir", type=_named, metavar="DIR", help="where the GGUF files lie")
     common.add_argument("--json", action="store_true", help="one JSON object a line")
     inside = argparse.ArgumentParser(add_help=False)
     inside.add_argument("-c", "--collection", default=DEFAULT_COLLECTION, metavar="NAME", help="default: %(default)s")
@@ -60,6 +60,13 @@ def parser() -> argparse.ArgumentParser:
     _question_commands(add, inside)
     _conversation_commands(add)
     return root
+
+
+def _named(path: str) -> str:
+    """A path that names something: an empty one would be the current folder."""
+    if not path.strip():
+        raise argparse.ArgumentTypeError("it is empty; name a folder")
+    return path
 
 
 def _app_commands(add: Add) -> None:

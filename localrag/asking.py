@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from textwrap import shorten
@@ -21,7 +22,7 @@ from localrag.chat.summary import Summarising
 from localrag.chat.whole import PickedDocument, whole_document
 from localrag.documents.ledger import now
 from localrag.documents.sources import printable
-from localrag.errors import PromptError, StoreError
+from localrag.errors import LocalRagError, PromptError, StoreError
 from localrag.library import Library
 from localrag.llms.formats import FormatChoice
 from localrag.llms.worker import ModelWorker
@@ -181,7 +182,10 @@ class Asking:
     def _picked(self, collection: str, document: str, question: str, retrieval: RetrievalSettings) -> PickedDocument:
         record = self._document(collection, document)
         whole, within = whole_document(record, self._library.ledger.text(record.id)), SearchFilter(documents=(record.id,))
-        return PickedDocument(whole, cache(lambda: self.search(collection, question, retrieval, within)))
+        search = cache(lambda: self.search(collection, question, retrieval, within))
+        with suppress(LocalRagError):  # an index that cannot be searched hinders nobody from reading a document whole
+            whole = replace(whole, focus=next((found.focus for found in search().evidence if found.focus), None))
+        return PickedDocument(whole, search)
 
     def _document(self, collection: str, document: str) -> DocumentRecord:
         if not collection:

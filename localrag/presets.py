@@ -74,6 +74,7 @@ class Presets:
             raise SettingsError(f"A file of {len(text):,} characters holds no presets. Choose one that was exported here.")
         try:
             data = json.loads(text)
+            json.dumps(data, ensure_ascii=False).encode()  # no half of a character: no file takes one
             found = {str(name): dict(values) for name, values in data["localrag_presets"].items()}
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
             raise SettingsError("This file holds no presets. Choose one that was exported from the Model page.") from exc

@@ -9,6 +9,7 @@ import threading
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from localrag.documents.database import BUSY_TIMEOUT_S
@@ -67,6 +68,7 @@ class ChatDatabase:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None)
             self._db.row_factory = sqlite3.Row
+            self._db.text_factory = partial(str, encoding="utf-8", errors="replace")  # a damaged word hides no other
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")  # whole after a crash; a power cut may cost the last turn
             self._db.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten with zeros

@@ -220,7 +220,7 @@ class ConversationStore:
         """How the last answers went, over all conversations, oldest first."""
         paths = (name if name in ("asked", "model") else f"timings.{name}" for name in AnswerFigures._fields)
         fields = ", ".join(f"json_extract(body, '$.{path}')" for path in paths)
-        measured = "json_extract(body, '$.timings.answer_tokens') > 0"
+        measured = "CASE WHEN json_valid(body) THEN json_extract(body, '$.timings.answer_tokens') > 0 END"
         rows = self.db.run(f"SELECT {fields} FROM turns WHERE {measured} ORDER BY rowid DESC LIMIT ?", (limit,))
         return [AnswerFigures(*row) for row in reversed(rows)]
 

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from localrag.errors import StoreError
@@ -47,6 +48,7 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None)
         db.row_factory = sqlite3.Row
+        db.text_factory = partial(str, encoding="utf-8", errors="replace")  # a damaged word hides no other
         db.execute("PRAGMA foreign_keys = ON")
         return db
 

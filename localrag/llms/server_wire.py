@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextvars
 import json
+import re
 import socket
 import ssl
 import threading
@@ -21,6 +22,8 @@ from localrag.llms.server_words import CONNECT_S, Reply, ServerWords
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
 MAX_REFUSAL_BYTES = 64 * 1024
+END, TAIL_BYTES = re.compile(rb"[\r\n]data: ?\[DONE\]"), 16
+"""The line that ends a stream; in a line of an answer the same words mean nothing."""
 OURS = frozenset({"accept", "accept-encoding", "authorization", "content-length", "content-type", "host"})
 """Headers that are sent; the library would add the organisation of a variable and the make of this machine."""
 
@@ -108,7 +111,7 @@ def certificates(words: ServerWords) -> ssl.SSLContext | bool:
 
 def _watched(pieces: Iterator[bytes], wire: Wire) -> Iterator[bytes]:
     """The bytes of a stream of events; RefusedError when it is a page or one JSON, or has a line without end."""
-    begun, line, tail = False, 0, b""
+    begun, line, tail = False, 0, b"\n"
     for piece in pieces:
         if not begun and (head := piece.lstrip(b"\xef\xbb\xbf \r\n")):
             begun = True
@@ -118,8 +121,8 @@ def _watched(pieces: Iterator[bytes], wire: Wire) -> Iterator[bytes]:
         line = len(piece) - broken - 1 if broken >= 0 else line + len(piece)
         if line > MAX_LINE_BYTES:
             raise RefusedError(Reply(0, "a line without end"))
-        wire.done = wire.done or b"[DONE]" in tail + piece
-        tail = (tail + piece)[-5:]
+        wire.done = wire.done or END.search(tail + piece) is not None
+        tail = (tail + piece)[-TAIL_BYTES:]
         yield piece
         if wire.cancelled.is_set():
             return  # what has come in before the cut can still be read, and from a flood without end

@@ -91,5 +91,9 @@ def _open(conversation_id: str) -> None:
 
 
 def _when(updated: str) -> str:
-    days = (datetime.datetime.now(datetime.UTC).date() - datetime.datetime.fromisoformat(updated).date()).days
+    try:
+        last = datetime.datetime.fromisoformat(updated).date()
+    except ValueError:  # a damaged row; its conversation may be sound
+        return "earlier"
+    days = (datetime.datetime.now(datetime.UTC).date() - last).days
     return "today" if days <= 0 else "yesterday" if days == 1 else "earlier"

@@ -17,7 +17,8 @@ LEAD_CHARS = 300
 """Of what stands before a passage: a phone shows that and the beginning of the passage without scrolling."""
 PREVIEW = 2
 LONGEST_CARD_CHARS = 600
-"""A whole document, or a part that fills a window, shows its beginning; the rest is a click away."""
+"""A whole document shows what stands around its answering sentence, a part that fills a window its beginning; the rest is
+a click away."""
 MOST_CARDS = 20
 MOST_SHOWN_CHARS = 60_000
 
@@ -59,13 +60,23 @@ def _passages(engine: Engine, turn: Turn, numbered: Sequence[tuple[int, Evidence
 
 
 def _passage(engine: Engine, turn: Turn, number: int, evidence: Evidence) -> None:
-    focus = (evidence.focus[0] - evidence.start, evidence.focus[1] - evidence.start) if evidence.focus else None
-    long = not focus and len(evidence.text) > LONGEST_CARD_CHARS
-    st.html(passage(f"{evidence.text[:LONGEST_CARD_CHARS]} …" if long else evidence.text, focus))
+    st.html(passage(*_part_shown(evidence)))
     with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
         st.caption(f"{circled(number + 1)} {place(evidence)}", width="stretch")
         if st.button("open", key=f"open_{turn.id}_{number}", type="tertiary", icon=":material/open_in_new:"):
             show_document(engine, evidence)
+
+
+def _part_shown(evidence: Evidence) -> tuple[str, tuple[int, int] | None]:
+    """The text a card shows, with the range to highlight in it: all of it, or what a long one has around that range."""
+    text = evidence.text
+    start, end = (at - evidence.start for at in evidence.focus) if evidence.focus else (0, 0)
+    whole = len(text) <= LONGEST_CARD_CHARS or ("whole" not in evidence.channels and evidence.focus is not None)
+    begin = 0 if whole else text.find(" ", max(0, start - LEAD_CHARS), start) + 1 if start > LEAD_CHARS else 0
+    until = len(text) if whole else max(end, begin + LONGEST_CARD_CHARS)
+    before, after = "… " * (begin > 0), " …" * (until < len(text))
+    shift = len(before) - begin
+    return before + text[begin:until] + after, (start + shift, end + shift) if evidence.focus else None
 
 
 def place(evidence: Evidence) -> str:

@@ -40,8 +40,8 @@ def version_line(engine: Engine, conversation: Conversation, turn: Turn) -> None
                 type="tertiary",
                 disabled=not inside,
                 help="Another version of this question or its answer, with what follows it",
-                on_click=engine.conversations.show if inside else None,
-                args=(conversation.id, ids[to]) if inside else (),
+                on_click=_try if inside else None,
+                args=(engine.conversations.show, conversation.id, ids[to]) if inside else (),
             )
 
 

@@ -98,10 +98,9 @@ def test_an_answer_is_copied_and_rated(page: Page, with_post: str) -> None:
     page.get_by_role("button", name="Copy", exact=True).click()
     expect(page.get_by_test_id("stPopoverBody").get_by_test_id("stCode")).not_to_be_empty()
     page.keyboard.press("Escape")
-    up = page.get_by_test_id("stFeedback").get_by_role("button").last
-    up.click()
+    page.get_by_role("radio", name="Thumbs up").click()
     page.reload()
-    expect(page.get_by_test_id("stFeedback").get_by_role("button").last).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("radio", name="Thumbs up")).to_be_checked()
 
 
 def test_the_prompt_is_shown_part_by_part_with_its_very_text(page: Page, with_post: str) -> None:

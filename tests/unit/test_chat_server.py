@@ -567,6 +567,12 @@ def test_halves_of_a_character_are_joined_or_replaced(server: Served, model: Ser
     assert "".join(pieces) == "a 😀 b � c"
 
 
+def test_an_answer_that_speaks_of_the_end_is_not_ended_by_it(server: Served, model: ServerModel) -> None:
+    server.answer = lambda _asked: iter([event({"content": "It ends with data: [DONE]"})])
+    with pytest.raises(GenerationError, match="broke off"):
+        ask(model)
+
+
 def test_an_end_that_arrives_byte_by_byte_is_seen(server: Served, model: ServerModel) -> None:
     def by_bytes(_asked: object) -> Events:
         yield event({"content": "all of it"})

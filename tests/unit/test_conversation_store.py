@@ -122,7 +122,17 @@ def test_a_damaged_turn_is_said_and_the_other_conversations_work(store: Conversa
         store.get(damaged)
     assert len(store.get(sound).turns) == 1
     assert len(store.conversations()) == 2
+    assert len(store.history()) == 1
     store.delete(damaged)
+
+
+def test_a_damaged_word_hides_no_other(store: ConversationStore, tmp_path: Path) -> None:
+    conversation = store.create("")
+    with sqlite3.connect(tmp_path / "conversations.sqlite") as db:
+        db.execute("UPDATE conversations SET title = CAST(x'ff41' AS TEXT), updated = 'no time'")
+    db.close()
+    assert store.get(conversation).title == "\ufffdA"
+    assert [found.title for found in store.conversations()] == ["\ufffdA"]
 
 
 @pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\0" + b"\xff" * 4096])

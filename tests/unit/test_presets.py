@@ -41,6 +41,7 @@ def test_an_exported_preset_is_the_same_after_it_is_imported(presets: Presets, t
         ('{"localrag_presets": {"a": {"model_path": "/etc/passwd"}}}', "model_path is no setting of a preset"),
         ('{"localrag_presets": {"a": {"chat_api_key": "x"}}}', "chat_api_key is no setting"),
         ('{"localrag_presets": {"": {}}}', "cannot be named"),
+        ('{"localrag_presets": {"a": {"stop": ["\\ud800"]}}}', "holds no presets"),
         ("[" * 100_000, "holds no presets"),
         (" " * 1_000_001, "holds no presets"),
     ],
