@@ -142,9 +142,9 @@ class Engine:
         if reload:
             check_model(self.model_settings(changed))
         if other_values:
-            save_applied(self.settings.data_dir, other_values)
             self.settings = self.settings.with_values(other_values, "the Model page")
             self.library.settings = self.settings
+            save_applied(self.settings.data_dir, other_values)  # where there is no room, they apply until the app stops
         if reload:
             self._load(self.model_settings(changed), wait, load_values)
         elif changed.answer.template != before.template:

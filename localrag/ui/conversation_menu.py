@@ -10,7 +10,7 @@ from localrag.chat.export import Kind, file_name
 from localrag.engine import Engine
 from localrag.types import Conversation
 from localrag.ui import state
-from localrag.ui.errors import show_errors
+from localrag.ui.errors import attempt
 
 _KINDS: tuple[tuple[Kind, str, str], ...] = (
     ("html", "One web page", "text/html"),
@@ -48,11 +48,9 @@ def export_buttons(engine: Engine, conversation: Conversation, at: str) -> None:
 
 
 def _rename(engine: Engine, conversation_id: str) -> None:
-    state.keep_trouble("")
-    with show_errors(state.keep_trouble):
-        engine.conversations.rename(conversation_id, st.session_state[f"w_title_{conversation_id}"])
+    attempt(engine.conversations.rename, conversation_id, st.session_state[f"w_title_{conversation_id}"])
 
 
 def _delete(engine: Engine, conversation_id: str) -> None:
-    engine.delete_conversation(conversation_id)
+    attempt(engine.delete_conversation, conversation_id)
     state.open_conversation(None)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from localrag.errors import LocalRagError
+from localrag.ui import state
 from localrag.ui.markup import plain
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,13 @@ def show_errors(show: Callable[[str], None] | None = None) -> Iterator[None]:
     except Exception as exc:
         logger.exception("a page failed")
         say(f"Something failed that should not: {exc}. The log of the app has the details.")
+
+
+def attempt(act: Callable[..., object], *values: object) -> None:
+    """Do what was clicked; what cannot be done is said where the next run draws."""
+    state.keep_trouble("")
+    with show_errors(state.keep_trouble):
+        act(*values)
 
 
 def draw_error(sentence: str) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from localrag.engine import Engine
 from localrag.types import Conversation
+from localrag.ui.errors import attempt
 from localrag.ui.ingest import ingest_strip
 from localrag.ui.turns import finished_turn, running_turn
 
@@ -16,6 +19,9 @@ def talk(engine: Engine, conversation: Conversation) -> None:
     running = view if view is not None and not view.finished else None
     if view is not None and view.finished and _read_too_early(conversation, view.turn.id):
         conversation = engine.store.find(conversation.id) or conversation
+        if _read_too_early(conversation, view.turn.id):  # its end could not be kept: only the answer itself knows why
+            turns = tuple(view.turn if turn.id == view.turn.id else turn for turn in conversation.turns)
+            conversation = replace(conversation, turns=turns)
     for turn in conversation.turns:
         if running is None or turn.id != running.turn.id:
             finished_turn(engine, conversation, turn, busy=running is not None)
@@ -23,7 +29,7 @@ def talk(engine: Engine, conversation: Conversation) -> None:
             running_turn(engine, conversation, running)
     if running is not None and running.turn.id not in [turn.id for turn in conversation.turns]:
         st.caption("An answer is being written in another version of this conversation.")
-        st.button("Stop", icon=":material/stop:", on_click=engine.stop, args=(conversation.id,), key="stop")
+        st.button("Stop", icon=":material/stop:", on_click=attempt, args=(engine.stop, conversation.id), key="stop")
     if running is None and any(not job.finished for job in engine.intake.jobs):
         ingest_strip(engine)
 

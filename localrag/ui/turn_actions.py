@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from localrag.chat.continuing import was_cut
 from localrag.engine import Engine
 from localrag.settings import bounds, field_info
 from localrag.types import Conversation, Rating, Turn
-from localrag.ui import state
 from localrag.ui.chat_settings import prompt_choices
 from localrag.ui.conversation_menu import export_buttons
-from localrag.ui.errors import show_errors
+from localrag.ui.errors import attempt
 from localrag.ui.why_view import why
 
 RATINGS: tuple[Rating, Rating] = ("down", "up")
@@ -40,7 +37,7 @@ def version_line(engine: Engine, conversation: Conversation, turn: Turn) -> None
                 type="tertiary",
                 disabled=not inside,
                 help="Another version of this question or its answer, with what follows it",
-                on_click=_try if inside else None,
+                on_click=attempt if inside else None,
                 args=(engine.conversations.show, conversation.id, ids[to]) if inside else (),
             )
 
@@ -56,7 +53,7 @@ def turn_actions(engine: Engine, conversation: Conversation, turn: Turn, busy: b
                 icon=":material/resume:",
                 type="tertiary",
                 disabled=busy,
-                on_click=_try,
+                on_click=attempt,
                 args=(engine.conversations.go_on, conversation.id),
                 help="Goes on with this answer where it was cut; nothing is read again",
             )
@@ -88,7 +85,7 @@ def refused_actions(engine: Engine, conversation: Conversation, turn: Turn, busy
             key=f"without_{turn.id}",
             icon=":material/link_off:",
             disabled=busy,
-            on_click=_try,
+            on_click=attempt,
             args=(engine.conversations.without_documents, conversation.id, turn.id),
             help="The model answers alone, from what it learned; nothing in it is checked against anything",
         )
@@ -97,7 +94,7 @@ def refused_actions(engine: Engine, conversation: Conversation, turn: Turn, busy
             key=f"anyway_{turn.id}",
             icon=":material/menu_book:",
             disabled=busy,
-            on_click=_try,
+            on_click=attempt,
             args=(engine.conversations.regenerate, conversation.id, turn.id),
         )
 
@@ -155,20 +152,13 @@ def _edit(engine: Engine, conversation: Conversation, turn: Turn, busy: bool) ->
 def _ask_again(engine: Engine, conversation_id: str, turn_id: str) -> None:
     # Read here: what is changed last and the click may arrive together.
     chosen = {name: st.session_state[f"w_again_{name}_{turn_id}"] for name in ("temperature", "max_tokens", "prompt")}
-    _try(engine.conversations.regenerate, conversation_id, turn_id, chosen, st.session_state[f"w_again_search_{turn_id}"])
+    attempt(engine.conversations.regenerate, conversation_id, turn_id, chosen, st.session_state[f"w_again_search_{turn_id}"])
 
 
 def _ask_edited(engine: Engine, conversation_id: str, turn_id: str, key: str) -> None:
-    _try(engine.conversations.edit, conversation_id, turn_id, st.session_state[key])
+    attempt(engine.conversations.edit, conversation_id, turn_id, st.session_state[key])
 
 
 def _rate(engine: Engine, turn_id: str) -> None:
     chosen = st.session_state[f"rate_{turn_id}"]
-    _try(engine.conversations.rate, turn_id, "" if chosen is None else RATINGS[chosen])
-
-
-def _try(act: Any, *values: Any) -> None:
-    """Do it; what cannot be done is said where the next run draws."""
-    state.keep_trouble("")
-    with show_errors(state.keep_trouble):
-        act(*values)
+    attempt(engine.conversations.rate, turn_id, "" if chosen is None else RATINGS[chosen])

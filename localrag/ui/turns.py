@@ -8,6 +8,7 @@ from localrag.chat.jobs import AnswerView, progress_text
 from localrag.chat.prose import answer
 from localrag.engine import Engine
 from localrag.types import Conversation, Turn
+from localrag.ui.errors import attempt
 from localrag.ui.evidence import evidence_card, sources_line
 from localrag.ui.ingest import line
 from localrag.ui.markup import plain
@@ -73,7 +74,7 @@ def running_turn(engine: Engine, conversation: Conversation, view: AnswerView) -
         evidence_card(engine, view.turn)
         _growing(engine, conversation.id, len(view.turn.evidence))
         # Outside the part that is drawn anew eight times a second: a button must hold still under a finger.
-        st.button("Stop", icon=":material/stop:", on_click=engine.stop, args=(conversation.id,), key="stop")
+        st.button("Stop", icon=":material/stop:", on_click=attempt, args=(engine.stop, conversation.id), key="stop")
 
 
 @st.fragment(run_every=POLL_S)
