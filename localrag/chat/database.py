@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from localrag.documents.database import BUSY_TIMEOUT_S
+from localrag.documents.database import BUSY_TIMEOUT_S, FAILURES
 from localrag.documents.words import UNSPACED, terms
 from localrag.errors import StoreError
 
@@ -74,7 +74,7 @@ class ChatDatabase:
             self._db.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten with zeros
             found = self._upgraded()
             self._db.execute("PRAGMA foreign_keys = ON")
-        except (sqlite3.Error, OSError) as exc:
+        except (*FAILURES, OSError) as exc:
             raise StoreError(f"The conversations in {path} cannot be opened: {exc}. Check the data directory.") from exc
         if found > VERSION:
             self.close()
@@ -120,7 +120,7 @@ class ChatDatabase:
                     self._db.execute("ROLLBACK")
                     raise
                 self._db.execute("COMMIT")
-            except sqlite3.Error as exc:
+            except FAILURES as exc:
                 raise self._unusable(exc) from exc
 
     def run(self, sql: str, values: tuple[object, ...] = ()) -> list[sqlite3.Row]:
@@ -128,7 +128,7 @@ class ChatDatabase:
         with self._lock:
             try:
                 return self._db.execute(sql, values).fetchall()
-            except sqlite3.Error as exc:
+            except FAILURES as exc:
                 raise self._unusable(exc) from exc
 
     def _unusable(self, exc: sqlite3.Error) -> StoreError:

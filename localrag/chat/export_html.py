@@ -65,9 +65,7 @@ def _turn(conversation: Conversation, turn: Turn) -> str:
     parts += [_passage(number, span) for number, span in given]
     if aside:
         inside = "".join(_passage(number, span) for number, span in aside)
-        parts.append(
-            f"<details><summary class='quiet'>Passages that fit less well, not read by the model</summary>{inside}</details>"
-        )
+        parts.append(f"<details><summary class='quiet'>Passages the model did not read</summary>{inside}</details>")
     if turn.plan is not None:
         read = _text("".join(segment.text for segment in turn.plan.segments))
         parts.append(f"<details><summary class='quiet'>What the model read</summary><pre dir='auto'>{read}</pre></details>")

@@ -20,6 +20,23 @@ CUT_WHILE_THINKING = (
 ENDED_WHILE_THINKING = "The model ended while it was still thinking, and wrote no answer. Ask again, or put it differently."
 
 
+REPEATED = "The model went on repeating itself and was stopped. Ask again with a higher temperature or repeat penalty."
+LOOP_CHARS, LONGEST_ROUND = 600, 150
+"""A text whose last so many characters are one piece of at most so many, four times and more, has nothing new to say. No
+document or list of ours comes near: those who repeat themselves change a number or a name."""
+PROBE = 24
+
+
+def is_loop(text: str) -> bool:
+    """Whether a text ends in the same words over and over."""
+    end = text[-LOOP_CHARS:]
+    if len(end) < LOOP_CHARS:
+        return False
+    before = end.rfind(end[-PROBE:], 0, -1)
+    length = LOOP_CHARS - PROBE - before
+    return before >= 0 and length <= LONGEST_ROUND and end[length:] == end[:-length]
+
+
 class Writing:
     """One answer in the making: what was written so far, in `thinking` and `answer`.
 
@@ -40,6 +57,7 @@ class Writing:
         self.tokens: list[int] = list(begun)
         self.thinking_s = 0.0
         self._stats = stats
+        self._repeats = False
         prompt = plan.segments[-1].text if plan.segments else ""
         self._split = ThinkingSplit(prompt)
         # A question in the thinking is no reason to stop; where there may be thinking, only the answer is watched for one.
@@ -63,6 +81,9 @@ class Writing:
                 if self._stops.hit:
                     self._stats.finish, self._stats.hit_stop_text = "stop", True
                     break
+                if is_loop(self.answer or self.thinking):
+                    self._stats.finish, self._repeats = "stop", True
+                    break
         finally:
             if isinstance(self._pieces, Generator):
                 self._pieces.close()
@@ -79,7 +100,9 @@ class Writing:
 
     @property
     def note(self) -> str:
-        """A sentence when there is thinking and no answer, and nobody stopped it."""
+        """A sentence when the answer has no end, or thinking has no answer, and nobody stopped it."""
+        if self._repeats:
+            return REPEATED
         if not self._split.inside or self._stats.finish == "cancelled":
             return ""
         return CUT_WHILE_THINKING if self._stats.finish == "length" else ENDED_WHILE_THINKING

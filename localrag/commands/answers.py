@@ -187,6 +187,8 @@ def _say_answer(turn: Turn) -> None:
     say_text("The documents most likely hold no answer. Nearest passages:" if turn.refused else marked(turn))
     if turn.note:
         say(f"  {turn.note}")
+    if turn.confidence is not None and turn.confidence < turn.settings.get("least_confidence", 0.0) and not turn.refused:
+        say(f"  The documents most likely hold no answer (confidence {turn.confidence:.2f}).")
     for number, evidence in enumerate(turn.evidence, 1):
         aside = "" if evidence.given else "(not read by the model) "
         say(f"  [{number}] {aside}{evidence.name} › {evidence.location or 'beginning'}: {first_line(evidence.text)}")

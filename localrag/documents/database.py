@@ -12,6 +12,8 @@ from pathlib import Path
 from localrag.errors import StoreError
 
 BUSY_TIMEOUT_S = 10.0
+FAILURES = (sqlite3.Error, UnicodeDecodeError)
+"""What sqlite3 raises: of a damaged file even its own message may be no text."""
 MAX_VARIABLES = 500
 
 
@@ -36,7 +38,7 @@ class Database:
             if (found == 0 and not tables) or oldest <= found < version:
                 self._writer.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {version}; COMMIT;")
             self._reader = self._connect()
-        except (sqlite3.Error, OSError) as exc:
+        except (*FAILURES, OSError) as exc:
             raise StoreError(f"The ledger {path} cannot be opened: {exc}. Check the data directory.") from exc
         if tables and not oldest <= found <= version:
             self.close()
@@ -68,7 +70,7 @@ class Database:
                     self._writer.execute("ROLLBACK")
                     raise
                 self._writer.execute("COMMIT")
-            except sqlite3.Error as exc:
+            except FAILURES as exc:
                 raise StoreError(f"The ledger {self.path} cannot be written: {exc}. Free some space and try again.") from exc
 
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
@@ -76,7 +78,7 @@ class Database:
         with self._read_lock:
             try:
                 return self._reader.execute(sql, values).fetchall()
-            except sqlite3.Error as exc:
+            except FAILURES as exc:
                 raise StoreError(f"The ledger {self.path} cannot be read: {exc}. Check the data directory.") from exc
 
     def hold(self) -> None:
@@ -85,7 +87,7 @@ class Database:
             try:
                 self._reader.execute("BEGIN")
                 self._reader.execute("SELECT count(*) FROM sqlite_master").fetchone()  # the moment is that of the first read
-            except sqlite3.Error as exc:
+            except FAILURES as exc:
                 raise StoreError(f"The ledger {self.path} cannot be read: {exc}. Check the data directory.") from exc
 
     def rows_of(self, ids: Sequence[str] | Sequence[int], sql: str, first: Sequence[object] = ()) -> list[sqlite3.Row]:
@@ -103,7 +105,7 @@ class Database:
         """A number that changes when another process has written; writes of this one leave it as it is."""
         try:  # without the lock: SQLite serialises calls itself, and a search must not wait for a long transaction
             return int(self._writer.execute("PRAGMA data_version").fetchone()[0])
-        except sqlite3.Error as exc:
+        except FAILURES as exc:
             raise StoreError(f"The ledger {self.path} cannot be read: {exc}. Check the data directory.") from exc
 
     def state(self) -> int:
@@ -111,7 +113,7 @@ class Database:
         with self._read_lock:
             try:
                 return int(self._reader.execute("PRAGMA data_version").fetchone()[0])
-            except sqlite3.Error as exc:
+            except FAILURES as exc:
                 raise StoreError(f"The ledger {self.path} cannot be read: {exc}. Check the data directory.") from exc
 
     def settle(self) -> None:
@@ -123,7 +125,7 @@ class Database:
         with self._write_lock:
             try:
                 self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            except sqlite3.Error as exc:
+            except FAILURES as exc:
                 raise StoreError(f"The ledger {self.path} cannot be written: {exc}. Free some space and try again.") from exc
 
     def faults(self) -> list[str]:

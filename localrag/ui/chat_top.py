@@ -16,6 +16,7 @@ from localrag.ui.markup import plain
 from localrag.ui.quick_prompts import quick_prompts
 
 PROMISE = "The passages that answer come first, then the answer, every sentence marked with where it comes from."
+ALONE = "The model answers from what it learned. Switch Documents on to have answers proved."
 
 
 def chat_top(engine: Engine, names: list[str], fallback: str, conversation: Conversation | None) -> str:
@@ -27,15 +28,19 @@ def chat_top(engine: Engine, names: list[str], fallback: str, conversation: Conv
             # A conversation opens with the collection it was asked about, whatever was chosen elsewhere.
             key = f"collection_of_{conversation.id if conversation else ''}_{state.upload_round()}"
             known = fallback if conversation else state.collection(names, fallback)
-            chosen = st.selectbox(
+            gone = conversation.collection if conversation and conversation.collection not in ("", *names) else ""
+            picked = st.selectbox(
                 "Collection",
                 names,
-                names.index(known) if known in names else 0,
+                None if gone else names.index(known) if known in names else 0,
                 key=key,
+                placeholder=f"{gone} was deleted",
                 label_visibility="collapsed",
                 width=240,
             )
-            state.choose_collection(chosen)
+            chosen = picked or gone  # nothing is asked of another collection unless somebody chooses it
+            if picked:
+                state.choose_collection(picked)
         default = conversation.collection != "" if conversation and conversation.turns else True
         key = f"documents_of_{conversation.id if conversation else 'new'}_{state.upload_round()}"
         if conversation:
@@ -62,9 +67,9 @@ def welcome(engine: Engine, collection: str, document: str | None) -> None:
     A question that is clicked is asked by the next run, which draws none of this: taken out of a page half drawn, a part
     that draws itself anew (work in progress) would be left in the browser without its place.
     """
-    st.title("Ask your documents", anchor=False)
+    st.title("Ask your documents" if collection else "Ask the model", anchor=False)
     # As HTML: the browser fetches what draws that here, and not when the first passage waits for it.
-    st.html(f"<p style='{READING};margin:0'>{PROMISE}</p>")
+    st.html(f"<p style='{READING};margin:0'>{PROMISE if collection else ALONE}</p>")
     if engine.intake.jobs:
         ingest_strip(engine)
     quick_prompts(collection, document)

@@ -42,7 +42,7 @@ def evidence_card(engine: Engine, turn: Turn) -> None:
                 if given[MOST_CARDS:]:
                     st.caption(f"and {len(given) - MOST_CARDS} more, up to the end of the document")
         if aside:
-            with st.expander(f"{counted(len(aside), 'passage')} that fit less well, for you alone", type="compact"):
+            with st.expander(f"{counted(len(aside), 'passage')} that the model did not read, for you alone", type="compact"):
                 _passages(engine, turn, aside)
 
 

@@ -11,7 +11,7 @@ from localrag.models.download_jobs import DownloadJob, DownloadView
 from localrag.models.memory import available_memory, format_bytes
 from localrag.models.model_download import Downloaded
 from localrag.models.offers import Offer, offers
-from localrag.ui import state
+from localrag.ui import sliders, state
 from localrag.ui.errors import show_errors
 from localrag.ui.ingest import duration
 from localrag.ui.markup import plain
@@ -110,7 +110,7 @@ def _use(engine: Engine, path: Path) -> None:
     with show_errors():
         runs_files = engine.settings.model.llm in ("llamacpp", "gpt4all", "fake")
         engine.apply({"model_path": path} if runs_files else {"model_path": path, "llm": "llamacpp"})
-        state.start_sliders(None)
+        sliders.start_sliders(None)
         state.notify(f"{path.name} is being loaded.")
 
 

@@ -135,7 +135,7 @@ def _landed(view: IngestView, news: int) -> None:
     if counted := counts_line(view):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(counted, width="stretch")
-            if news > 0 and st.button("Update the table", key="update_table", type="tertiary", icon=":material/refresh:"):
+            if news > 0 and st.button("Update the page", key="update_table", type="tertiary", icon=":material/refresh:"):
                 st.rerun()
     troubles(view)
 

@@ -10,7 +10,7 @@ from localrag.engine import Engine
 from localrag.errors import ModelFileError
 from localrag.models.catalogue import header_of
 from localrag.models.purpose import why_no_answer
-from localrag.ui import state
+from localrag.ui import sliders, state
 from localrag.ui.errors import show_errors
 from localrag.ui.model_facts import device_report, model_facts
 from localrag.ui.model_form import answering_fields, change_text, changes, fits, loading_fields
@@ -22,6 +22,8 @@ from localrag.ui.prompt_form import prompt_controls
 @st.fragment
 def model_settings(engine: Engine) -> None:
     """Draw everything that moves; drawn anew at every move, without the rest of the page."""
+    if engine.model_state.status != "loading":
+        sliders.settle_sliders()
     left, right = st.columns([2, 3], gap="large")
     with show_errors():
         values: dict[str, Any] = {}
@@ -61,6 +63,6 @@ def _apply(engine: Engine, values: dict[str, Any], fit: bool) -> None:
     st.caption(f"Apply changes {change_text(engine.settings, changed)}." if changed else text)
     if st.button("Apply", icon=":material/check:", disabled=not ((changed or idle) and fit)):
         reloading = engine.apply(changed or {"llm": values["llm"]})
-        state.start_sliders(None)
+        sliders.start_sliders(values if reloading else None, applied=reloading)
         state.notify("The model is being loaded with the new settings." if reloading else "Applied, from the next answer on.")
         st.rerun()

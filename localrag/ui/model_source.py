@@ -14,7 +14,7 @@ from localrag.errors import ModelFileError
 from localrag.llms.registry import llamafile_log
 from localrag.models.starter import STARTER_CHAT
 from localrag.settings import field_info
-from localrag.ui import state
+from localrag.ui import sliders, state
 from localrag.ui.errors import show_errors
 
 KINDS = {
@@ -61,7 +61,7 @@ def choose_file(engine: Engine, kind: str) -> Path:
         files = sorted(engine.settings.models_dir.glob("*.llamafile"))
     options = list(dict.fromkeys([*([current] if current else []), *files]))
     name = lambda path: f"{path.name} (cannot be used)" if path in bad else path.name  # noqa: E731
-    picked = st.selectbox("Model file", options, format_func=name, key=state.slider_key(f"model_path_{suffix[1:]}"))
+    picked = st.selectbox("Model file", options, format_func=name, key=sliders.slider_key(f"model_path_{suffix[1:]}"))
     typed = st.text_input(f"or the path of another {suffix} file", placeholder=f"/home/me/models/my-model{suffix}")
     if typed.strip():
         return Path(os.path.expanduser(typed.strip()))

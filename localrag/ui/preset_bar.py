@@ -9,7 +9,7 @@ import streamlit as st
 from localrag.engine import Engine
 from localrag.presets import PRESET_FIELDS
 from localrag.settings import Settings
-from localrag.ui import state
+from localrag.ui import sliders, state
 from localrag.ui.errors import show_errors
 
 
@@ -33,7 +33,7 @@ def _presets(engine: Engine, values: dict[str, Any]) -> None:
         chosen = st.selectbox("Preset", names, key="preset_name")
         with st.container(horizontal=True):
             if st.button("Load", icon=":material/download_done:", help="Moves the sliders; nothing is in use before Apply"):
-                state.start_sliders(engine.presets.get(chosen))
+                sliders.start_sliders(engine.presets.get(chosen))
                 st.rerun()
             st.download_button(
                 "Export",
@@ -60,4 +60,4 @@ def _presets(engine: Engine, values: dict[str, Any]) -> None:
 
 def _start_with_defaults() -> None:
     defaults = Settings().flat()
-    state.start_sliders({name: defaults[name] for name in PRESET_FIELDS})
+    sliders.start_sliders({name: defaults[name] for name in PRESET_FIELDS})

@@ -6,8 +6,9 @@ from typing import Any, get_args, get_origin
 
 import streamlit as st
 
+from localrag.models.devices import cpu_threads
 from localrag.settings import bounds, field_info
-from localrag.ui import state
+from localrag.ui import sliders
 from localrag.ui.markup import plain
 
 LABELS = {
@@ -53,10 +54,10 @@ def label(name: str) -> str:
 
 def field(name: str, value: Any, limits: tuple[float, float, float] | None = None, disabled: bool = False) -> Any:
     """Draw the widget of a setting and return its value. `limits` are lowest, highest and step of its slider."""
-    value = state.slider_start().get(name, value)
+    value = sliders.slider_start().get(name, value)
     options: dict[str, Any] = {
         "help": field_info(name).description,
-        "key": state.slider_key(name),
+        "key": sliders.slider_key(name),
         "disabled": disabled,
     }
     choices = get_args(field_info(name).annotation) if get_origin(field_info(name).annotation) is not tuple else ()
@@ -84,11 +85,11 @@ def _texts(name: str, value: tuple[str, ...], options: dict[str, Any]) -> tuple[
 
 def _marked(name: str, value: Any) -> str:
     """The label, with the default beside it where the value is another."""
-    value = st.session_state.get(state.slider_key(name), value)
+    value = st.session_state.get(sliders.slider_key(name), value)
     default = field_info(name).default
     if name == "stop":
         value = tuple(value.splitlines()) if isinstance(value, str) else tuple(value)
-    if value == default:
+    if value == default or (name == "n_threads" and value == cpu_threads()):  # every core, whatever it is called
         return label(name)
     said = "on" if default is True else "off" if default is False else "none" if default in ((), "") else ""
     said = "every core" if name == "n_threads" else said or (plain(default) if isinstance(default, str) else f"{default:,}")

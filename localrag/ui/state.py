@@ -14,7 +14,7 @@ _CONVERSATION, _COLLECTION, _NOTICE, _UPLOADS = "conversation_id", "collection",
 _CHOSEN, _READING, _REMOVAL, _DISMISSED = "chosen_documents", "reading_at", "removal", "dismissed_jobs"
 _ASKED, _QUESTION = "removal_asked", "question"
 _LAB_SETTINGS, _LAB_FOUND, _LAB_OPTION = "lab_settings", "lab_found", "w_lab"
-_SLIDERS, _SLIDER_ROUND, _SERVER_MODELS = "slider_values", "slider_round", "server_models"
+_SERVER_MODELS = "server_models"
 _PICKED, _SUMMARY, _LEAVE = "picked_documents", "summary_of", "leave_for_chat"
 _TROUBLE = "trouble"
 _ADDRESS = "c"
@@ -240,24 +240,6 @@ def lab_found(side: str) -> tuple[object, Any]:
 def keep_lab_found(side: str, asked: object, found: object) -> None:
     """Keep what was found, so that moving a slider of the other side does not search again."""
     st.session_state[_LAB_FOUND] = st.session_state.get(_LAB_FOUND, {}) | {side: (asked, found)}
-
-
-def start_sliders(values: dict[str, Any] | None) -> None:
-    """Let the sliders of the Model page begin anew: with these values, by the settings' names, or with what is in use."""
-    st.session_state[_SLIDERS] = values or {}
-    st.session_state[_SLIDER_ROUND] = st.session_state.get(_SLIDER_ROUND, 0) + 1
-
-
-def slider_start() -> dict[str, Any]:
-    """The values the sliders begin with where these are not those in use."""
-    found: dict[str, Any] = st.session_state.get(_SLIDERS, {})
-    return found
-
-
-def slider_key(name: str) -> str:
-    """The key of a slider: another one after `start_sliders`, so that it takes its new value."""
-    beginning = st.session_state.get(_SLIDER_ROUND, 0)
-    return f"w_{name}_{beginning}" if beginning else f"w_{name}"
 
 
 def show_in_box(box: str, option: str) -> None:

@@ -120,3 +120,23 @@ def test_what_a_backend_has_no_place_for_is_grey(app: AppTest) -> None:
     assert not labelled(page.slider, "temperature").disabled
     labelled(page.selectbox, "Runs with").set_value("llamacpp").run()
     assert not labelled(page.toggle, "flash attention").disabled
+
+
+def test_sliders_stay_where_they_were_applied_while_the_model_is_loaded_anew(app: AppTest, engine: Engine) -> None:
+    page = app.switch_page("pages/model.py").run()
+    labelled(page.slider, "n_batch").set_value(256).run()
+    labelled(page.button, "Apply").click().run()
+    assert labelled(page.slider, "n_batch").value == 256
+    engine.ask(engine.new_conversation(""), "Hello").wait(WAIT_S)  # behind the load
+    page.run()
+    assert not page.exception
+    assert labelled(page.slider, "n_batch").value == 256
+    assert engine.settings.model.n_batch == 256
+    assert "Nothing is changed yet" in text(page)
+    labelled(page.slider, "n_batch").set_value(512).run()
+    assert "n_batch 256 → 512" in text(page)
+
+
+def test_every_core_is_no_change(app: AppTest) -> None:
+    page = app.switch_page("pages/model.py").run()
+    assert [widget.label for widget in page.slider if widget.label.startswith("threads")] in ([], ["threads"])
