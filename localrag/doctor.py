@@ -11,6 +11,7 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
+from localrag.chat.database import ChatDatabase
 from localrag.documents.ingest import Control
 from localrag.documents.ledger import CollectionRecord
 from localrag.documents.unfinished import Unfinished
@@ -21,7 +22,7 @@ from localrag.models.memory import format_bytes
 from localrag.models.starter import damaged
 from localrag.privacy import readers_elsewhere
 from localrag.retrieval.preflight import Inspection, inspect, inspect_server
-from localrag.settings import Settings
+from localrag.settings import CONVERSATIONS_FILE, Settings
 
 LOW_BYTES, FEW_BYTES = 100 << 20, 1 << 30
 """Less free disk than the first fails; less than the second is worth a warning."""
@@ -60,6 +61,7 @@ def examine(settings: Settings, collection: str | None = None) -> Iterator[Check
         yield Check("ledger", "failed", str(exc), "Restore the data directory from a backup, or add the documents again.")
     finally:
         library.close()
+    yield _conversations(settings)
     yield _starter_models(settings)
     if settings.model.llm in ("server", "llamafile"):
         yield _chat_backend(settings)
@@ -85,6 +87,24 @@ def _stores(library: Library, busy: bool, collection: str | None) -> Iterator[Ch
         yield _model(library, record)
     yield _unfinished(library, busy)
     yield _backlog(library, busy)
+
+
+def _conversations(settings: Settings) -> Check:
+    path = settings.data_dir / CONVERSATIONS_FILE
+    if not path.exists():
+        return Check("conversations", "ok", "none yet")
+    advice = "Restore the data directory from a backup, or move the file away to begin with none."
+    try:
+        db = ChatDatabase(path)
+        try:
+            faults = [str(row[0]) for row in db.run("PRAGMA quick_check(20)")]
+        finally:
+            db.close()
+    except StoreError as exc:
+        return Check("conversations", "failed", str(exc), advice)
+    if faults == ["ok"]:
+        return Check("conversations", "ok", str(path))
+    return Check("conversations", "failed", "; ".join(faults), advice)
 
 
 def _inspect(library: Library, server: str, busy: bool) -> Inspection:

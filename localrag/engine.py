@@ -30,7 +30,7 @@ from localrag.models.download_jobs import Downloads
 from localrag.models.starter import starter_chat
 from localrag.models.trials import Trials
 from localrag.presets import Presets
-from localrag.settings import FIELD_GROUP, ModelSettings, Settings, hub_token, save_applied
+from localrag.settings import CONVERSATIONS_FILE, FIELD_GROUP, ModelSettings, Settings, hub_token, save_applied
 from localrag.tuning.tunings import Tunings
 from localrag.types import EVERYWHERE, Conversation, Evidence, SearchFilter
 from localrag.watching import FolderWatcher
@@ -52,7 +52,7 @@ class Engine:
         self.presets = Presets(settings.data_dir)
         self.downloads = Downloads(settings.models_dir, hub_token())
         self.watcher = FolderWatcher(self.library, self.intake.sync)
-        self.store = ConversationStore(settings.data_dir / "conversations.sqlite")
+        self.store = ConversationStore(settings.data_dir / CONVERSATIONS_FILE)
         kept = (settings.model.kept_memory_mb * 1_000_000, settings.model.kept_disk_mb * 1_000_000)
         self._worker = ModelWorker(Trials(settings.data_dir), KeptStates(settings.data_dir / "states", *kept))
         self.formatting = Formatting(settings.data_dir, self._worker, self.store)

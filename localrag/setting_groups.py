@@ -56,7 +56,7 @@ class ModelSettings(Group):
         0.0, ge=0.0, le=10.0, description="Positions are multiplied by this: 0.5 doubles the reach; 0 takes the file's own"
     )
     kept_memory_mb: int = Field(
-        512, ge=0, le=1_000_000, description="Memory for conversations already evaluated, so that going back to one is instant"
+        128, ge=0, le=1_000_000, description="Memory for conversations already evaluated, so that going back to one is instant"
     )
     kept_disk_mb: int = Field(
         1000,

@@ -40,6 +40,7 @@ __all__ = [
 
 ENV_PREFIX = "LOCALRAG_"
 APPLIED_FILE = "settings.json"
+CONVERSATIONS_FILE = "conversations.sqlite"
 TOML_FILE = "localrag.toml"
 DEFAULT_COLLECTION = "default"
 GUIDE_COLLECTION = "LocalRAG guide"

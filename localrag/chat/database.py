@@ -131,8 +131,10 @@ class ChatDatabase:
             except FAILURES as exc:
                 raise self._unusable(exc) from exc
 
-    def _unusable(self, exc: sqlite3.Error) -> StoreError:
-        return StoreError(f"The conversations in {self._path} cannot be used: {exc}. Free some space and try again.")
+    def _unusable(self, exc: Exception) -> StoreError:
+        return StoreError(
+            f"The conversations in {self._path} cannot be used: {exc}. Free some space, or run: python -m localrag doctor."
+        )
 
     def settle(self) -> None:
         """Write everything into the file itself and empty the log beside it, so that what was deleted is in neither."""

@@ -21,7 +21,7 @@ from localrag.commands.output import DONE, complain, say, say_json
 from localrag.documents.ledger import CollectionRecord
 from localrag.documents.sources import printable
 from localrag.library import Library
-from localrag.settings import Settings
+from localrag.settings import CONVERSATIONS_FILE, Settings
 from localrag.wording import counted
 
 SAID_EVERY_S = 10.0
@@ -52,7 +52,7 @@ def collections(args: Namespace, settings: Settings) -> int:
 
 def _rename(library: Library, args: Namespace) -> None:
     old, new = map(printable, args.rename)
-    conversations = ConversationStore(library.settings.data_dir / "conversations.sqlite")
+    conversations = ConversationStore(library.settings.data_dir / CONVERSATIONS_FILE)
     try:
         record = rename_collection(library, old, new, conversations)
     finally:

@@ -12,7 +12,7 @@ from localrag.chat.store import ConversationStore
 from localrag.commands.output import DONE, say, say_json
 from localrag.documents.sources import printable
 from localrag.errors import StoreError
-from localrag.settings import Settings
+from localrag.settings import CONVERSATIONS_FILE, Settings
 from localrag.types import Conversation
 from localrag.wording import counted
 
@@ -21,7 +21,7 @@ LEAST_ID_CHARS = 4
 
 def conversations(args: Namespace, settings: Settings) -> int:
     """Do the one thing that was asked for, or list the conversations."""
-    store = ConversationStore(settings.data_dir / "conversations.sqlite")
+    store = ConversationStore(settings.data_dir / CONVERSATIONS_FILE)
     try:
         if args.search is not None:
             _search(store, args)

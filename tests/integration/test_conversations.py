@@ -325,6 +325,7 @@ def test_what_was_streamed_survives_a_kill_and_can_be_gone_on_with(engine: Engin
 @pytest.mark.models
 def test_a_real_answer_that_was_cut_goes_on_to_the_uncut_one_and_evaluates_one_token(full: Engine) -> None:
     story = "Write a short story about a drill."
+    asked(full, story, overrides={"max_tokens": 1})  # so that both find the prompt evaluated, in the very same steps
     whole = asked(full, story, overrides={"max_tokens": 48})[1][0]
     conversation, (cut,) = asked(full, story, overrides={"max_tokens": 16})
     assert cut.timings.finish == "length"

@@ -156,7 +156,9 @@ def main() -> int:
         finally:
             server.terminate()
             server.wait(60)
-        tracebacks = (Path(folder) / "serve.log").read_text().count("Traceback")
+        said = (Path(folder) / "serve.log").read_text()
+        tracebacks = said.count("Traceback")
+        print(said[said.find("Traceback") :][:6_000] if tracebacks else "", end="")
     print(f"{sum(tab.asked for tab in tabs)} questions in {args.minutes:g} minutes from {args.tabs} tabs")
     print(f"memory of the app: {', '.join(f'{value / 1e6:.0f}' for value in memory)} MB")
     print(f"{tracebacks} tracebacks in the server's log")

@@ -114,7 +114,7 @@ def test_the_html_page_shows_answers_marks_evidence_settings_and_figures(
         "2 answer tokens at 20/s",
         "ended at the longest answer",
         "model SmolLM2",
-        "not read by the model",
+        "Passages the model did not read",
         "Without documents: nothing in this answer is checked",
         "Left out: history, because the window is full",
     ):
