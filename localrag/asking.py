@@ -210,7 +210,7 @@ class Asking:
 def checked(question: str) -> str:
     """A question as it can be asked; PromptError when it cannot."""
     question = printable(question).strip()
-    if not question:
+    if not any(sign.isprintable() and not sign.isspace() for sign in question):  # signs nobody sees ask nothing
         raise PromptError("The question is empty. Write what you want to know.")
     if len(question) > MOST_CHARS:
         raise PromptError(f"The question has {len(question):,} characters, {MOST_CHARS:,} are allowed. Shorten it.")
