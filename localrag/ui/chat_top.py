@@ -67,9 +67,10 @@ def welcome(engine: Engine, collection: str, document: str | None) -> None:
     A question that is clicked is asked by the next run, which draws none of this: taken out of a page half drawn, a part
     that draws itself anew (work in progress) would be left in the browser without its place.
     """
-    st.title("Ask your documents" if collection else "Ask the model", anchor=False)
+    alone = not collection and bool(engine.library.collections())  # switched off; where there are none yet, some may come
+    st.title("Ask the model" if alone else "Ask your documents", anchor=False)
     # As HTML: the browser fetches what draws that here, and not when the first passage waits for it.
-    st.html(f"<p style='{READING};margin:0'>{PROMISE if collection else ALONE}</p>")
+    st.html(f"<p style='{READING};margin:0'>{ALONE if alone else PROMISE}</p>")
     if engine.intake.jobs:
         ingest_strip(engine)
     quick_prompts(collection, document)
