@@ -1,8 +1,6 @@
-"""The ways to ask, in a real browser with the real model: refused, leaning on the last question, with a file, without any."""
+"""The ways to ask, in a real browser with the real model: refused, leaning on the last question, without documents."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -67,19 +65,6 @@ def test_the_model_puts_a_leaning_question_into_words_when_that_is_chosen(page: 
     finished(page)
     expect(page.get_by_text("Searched for:")).to_be_visible()
     assert page.get_by_test_id("stAlert").count() == 0
-
-
-def test_a_file_is_dropped_into_the_question_and_answers_it(page: Page, with_post: str, tmp_path: Path) -> None:
-    notes = tmp_path / "kiln-notes.md"
-    notes.write_text(
-        "# Kiln\n\nThe blue glaze matures at 1,240 degrees. The kiln cools for nine hours before it is opened.\n", "utf-8"
-    )
-    open_post(page, with_post)
-    page.get_by_test_id("stChatInput").locator("input[type=file]").set_input_files(notes)
-    expect(page.get_by_test_id("stChatInput").get_by_text("kiln-notes.md")).to_be_visible()
-    ask(page, "For how long does the kiln cool?")
-    expect(page.locator("mark").filter(has_text="cools for nine hours").first).to_be_visible()
-    finished(page)
 
 
 def test_without_documents_nothing_is_searched(page: Page, with_post: str) -> None:
