@@ -9,10 +9,9 @@ import threading
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 
-from localrag.documents.database import BUSY_TIMEOUT_S, FAILURES
+from localrag.documents.database import FAILURES, connect
 from localrag.documents.words import UNSPACED, terms
 from localrag.errors import StoreError
 
@@ -66,9 +65,7 @@ class ChatDatabase:
         self._lock = threading.RLock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None)
-            self._db.row_factory = sqlite3.Row
-            self._db.text_factory = partial(str, encoding="utf-8", errors="replace")  # a damaged word hides no other
+            self._db = connect(path)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")  # whole after a crash; a power cut may cost the last turn
             self._db.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten with zeros

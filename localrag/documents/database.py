@@ -17,6 +17,14 @@ FAILURES = (sqlite3.Error, UnicodeDecodeError)
 MAX_VARIABLES = 500
 
 
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection for any thread, without transactions of its own; a damaged word hides no other."""
+    db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None)
+    db.row_factory = sqlite3.Row
+    db.text_factory = partial(str, encoding="utf-8", errors="replace")
+    return db
+
+
 class Database:
     """Every method may be called from any thread; reading never waits for a transaction of this process."""
 
@@ -48,9 +56,7 @@ class Database:
             )
 
     def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None)
-        db.row_factory = sqlite3.Row
-        db.text_factory = partial(str, encoding="utf-8", errors="replace")  # a damaged word hides no other
+        db = connect(self.path)
         db.execute("PRAGMA foreign_keys = ON")
         return db
 

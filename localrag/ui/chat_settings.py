@@ -9,8 +9,7 @@ import streamlit as st
 from localrag.engine import Engine
 from localrag.settings import bounds, field_info
 from localrag.types import Conversation, DocumentRecord, SearchFilter
-from localrag.ui import state
-from localrag.ui.errors import show_errors
+from localrag.ui.errors import attempt
 
 FIELDS = ("temperature", "max_tokens", "prompt", "refuse", "rewrite")
 
@@ -93,6 +92,4 @@ def _reset(engine: Engine, conversation: Conversation) -> None:
 
 
 def _configure(engine: Engine, conversation: Conversation, filters: SearchFilter, overrides: dict[str, Any]) -> None:
-    state.keep_trouble("")
-    with show_errors(state.keep_trouble):
-        engine.conversations.configure(conversation.id, filters, overrides)
+    attempt(engine.conversations.configure, conversation.id, filters, overrides)

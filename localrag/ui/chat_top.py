@@ -23,12 +23,12 @@ def chat_top(engine: Engine, names: list[str], fallback: str, conversation: Conv
     """Draw collection, model and the documents switch; returns the collection to ask, empty for none."""
     model = engine.model_state
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        chosen = ""
+        gone = conversation.collection if conversation and conversation.collection not in ("", *names) else ""
+        chosen = gone  # nothing is asked of another collection, or of none, unless somebody chooses it
         if names:
             # A conversation opens with the collection it was asked about, whatever was chosen elsewhere.
             key = f"collection_of_{conversation.id if conversation else ''}_{state.upload_round()}"
             known = fallback if conversation else state.collection(names, fallback)
-            gone = conversation.collection if conversation and conversation.collection not in ("", *names) else ""
             picked = st.selectbox(
                 "Collection",
                 names,
@@ -38,8 +38,8 @@ def chat_top(engine: Engine, names: list[str], fallback: str, conversation: Conv
                 label_visibility="collapsed",
                 width=240,
             )
-            chosen = picked or gone  # nothing is asked of another collection unless somebody chooses it
             if picked:
+                chosen = picked
                 state.choose_collection(picked)
         default = conversation.collection != "" if conversation and conversation.turns else True
         key = f"documents_of_{conversation.id if conversation else 'new'}_{state.upload_round()}"
