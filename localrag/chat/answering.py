@@ -77,9 +77,9 @@ class Answering:
             if evidence == (self.picked.whole,):
                 job.update(confidence=None)  # it was searched for nothing
         else:
-            plan = make(job.turn.evidence)
-            unread = {dropped.text for dropped in plan.dropped if dropped.kind == "evidence"}
-            evidence = tuple(replace(span, given=False) if span.text in unread else span for span in job.turn.evidence)
+            evidence, plan = job.turn.evidence, make(job.turn.evidence)
+        unread = {dropped.text for dropped in plan.dropped if dropped.kind == "evidence"}
+        evidence = tuple(replace(span, given=False) if span.text in unread else span for span in evidence)
         job.update("reading", evidence=evidence, plan=plan, model=model.name, model_id=model.model_id)
         write_answer(job, self.store, model, plan, self.settings, self.embeddings)
         return False
