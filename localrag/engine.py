@@ -16,7 +16,7 @@ from localrag.chat.queue import AnswerQueue
 from localrag.chat.store import ConversationStore
 from localrag.comparing import Comparisons
 from localrag.conversations import Conversations
-from localrag.errors import BusyError, LocalRagError, ModelFileError, PromptError
+from localrag.errors import BusyError, LocalRagError, ModelFileError, PromptError, SettingsError
 from localrag.evaluating import Evaluations
 from localrag.intake import Intake
 from localrag.library import Library
@@ -63,6 +63,7 @@ class Engine:
         self.conversations = Conversations(self.library, self.store, self._worker, self._queue, self._asking)
         self.attachments = Attachments(self.library, self.store, self._queue, self._asking, self.intake)
         self.tunings = Tunings(settings.data_dir, settings.models_dir, self._worker.submit)
+        self._not_kept = ""
         self._closed = False
 
     # Model
@@ -85,8 +86,11 @@ class Engine:
 
     @property
     def model_notice(self) -> str:
-        """What there is to know about the model in use: its file was replaced, its window is smaller; empty when nothing."""
-        return self._worker.notice
+        """What there is to know about the model in use; empty when nothing.
+
+        Its file was replaced, its window is smaller than set, its settings could not be kept.
+        """
+        return " ".join(filter(None, (self._worker.notice, self._not_kept)))
 
     def server_models(self, values: Mapping[str, Any]) -> list[str]:
         """The chat models a server lists; `values` are its address and key, by the settings' names.
@@ -160,15 +164,17 @@ class Engine:
         failure: list[LocalRagError] = []
 
         def then(error: LocalRagError | None) -> None:
-            try:
-                if error is not None:
-                    raise error
-                if keep:
-                    self.settings = self.settings.with_values(keep, "the Model page")
-                    self.library.settings = self.settings
+            self._not_kept = ""
+            if error is not None:
+                failure.append(error)
+            elif keep:
+                self.settings = self.settings.with_values(keep, "the Model page")
+                self.library.settings = self.settings
+                try:
                     save_applied(self.settings.data_dir, keep)
-            except LocalRagError as exc:
-                failure.append(exc)
+                except SettingsError as exc:
+                    self._not_kept = str(exc)
+                    failure.append(exc)
 
         def warm(loaded: LoadedModel | None) -> None:
             try:

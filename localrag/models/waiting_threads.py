@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-SPIN_COUNTS = {"GOMP_SPINCOUNT": "20000", "OMP_WAIT_POLICY": "active"}
+SPIN_COUNTS = {"GOMP_SPINCOUNT": "60000", "OMP_WAIT_POLICY": "active"}
 """The long count, and with `active` the short one: 1,000 (libgomp/env.c)."""
 LOOK_EVERY_S = 0.2
 """Ten ticks of /proc/stat a core and more, and a tenth of a second or two lost when another program starts."""

@@ -1,7 +1,8 @@
 """Our llama.cpp adapter beside llama.cpp's own `llama-bench`, run by run, on the same file with the same settings.
 
-As `llama-bench -d 300` has it: a prompt and an answer are evaluated behind 300 tokens that are in the cache already. Without
-llama-bench, llama-cpp-python's bare loop takes its place.
+As `llama-bench -d 300` has it: a prompt and an answer are evaluated behind 300 tokens that are in the cache already, in a
+window no larger than that, and everything is loaded anew for each run: how fast a process is depends on where its memory
+lands, by a tenth. Without llama-bench, llama-cpp-python's bare loop takes its place.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Protocol
 
 from localrag.errors import GenerationError, ModelFileError
@@ -19,7 +21,7 @@ from localrag.evaluation.figures import Figure, ratio
 from localrag.evaluation.machine import Watch
 from localrag.evaluation.ours import BareLoop
 from localrag.llms import llamacpp
-from localrag.llms.base import GenerationStats
+from localrag.llms.base import GenerationStats, LoadedModel
 from localrag.models.devices import cpu_threads
 from localrag.models.waiting_threads import environment_as_given
 from localrag.settings import AnswerSettings, ModelSettings
@@ -27,6 +29,8 @@ from localrag.tuning.perplexity import prose
 from localrag.types import Prompt
 
 DEPTH, PROMPT_TOKENS, ANSWER_TOKENS = 300, 400, 64
+REPEATS = 4
+"""Measurements of each run, of which llama-bench gives the mean."""
 TIMEOUT_S = 3600.0
 Report = Callable[[str], None]
 Speeds = tuple[float, float]
@@ -55,28 +59,36 @@ class Ours:
     name = "LocalRAG"
 
     def __init__(self, settings: ModelSettings, lengths: Lengths) -> None:
-        self._lengths = lengths
-        self._model = llamacpp.build(settings)
-        self._tokens = self._model.tokenize(prose())[: lengths.depth + lengths.prompt]
+        self._settings, self._lengths = settings, lengths
 
     def speeds(self) -> Speeds:
         """The prompt behind what is in the cache, then an answer at the same depth."""
-        cached = self._tokens[: self._lengths.depth]
-        self._run([*cached[1:], cached[0]], 1)  # something else first: nothing of it is in the cache
-        self._run(cached, 1)
-        prompt = self._run(self._tokens, 1)
-        answer = self._run(cached, self._lengths.answer + 1)
-        return prompt.prefill_rate, answer.generation_rate
+        depth, prompt, answer = self._lengths.depth, self._lengths.prompt, self._lengths.answer
+        with self._loaded(depth + prompt + 1) as model:
+            tokens = model.tokenize(prose())[: depth + prompt]
+            _run(model, [*tokens[1:depth], tokens[0]], 1)  # something else first, as llama-bench warms up: nothing stays
+            prefill = [_behind(model, tokens[:depth], tokens, 1).prefill_rate for _ in range(REPEATS)]
+        with self._loaded(depth + answer + 1) as model:
+            generation = [_behind(model, tokens[:depth], tokens[:depth], answer + 1).generation_rate for _ in range(REPEATS)]
+        return fmean(prefill), fmean(generation)
 
-    def _run(self, tokens: Sequence[int], count: int) -> GenerationStats:
-        stats = GenerationStats()
-        answer = AnswerSettings(temperature=0.0, max_tokens=count)
-        for _ in self._model.generate(Prompt(tuple(tokens)), answer, (), stats):
-            pass
-        return stats
+    def _loaded(self, window: int) -> closing[LoadedModel]:
+        return closing(llamacpp.build(self._settings.model_copy(update={"n_ctx": window})))
 
     def close(self) -> None:
-        self._model.close()
+        """Nothing stays open."""
+
+
+def _behind(model: LoadedModel, cached: Sequence[int], tokens: Sequence[int], count: int) -> GenerationStats:
+    _run(model, cached, 1)
+    return _run(model, tokens, count)
+
+
+def _run(model: LoadedModel, tokens: Sequence[int], count: int) -> GenerationStats:
+    stats = GenerationStats()
+    for _ in model.generate(Prompt(tuple(tokens)), AnswerSettings(temperature=0.0, max_tokens=count), (), stats):
+        pass
+    return stats
 
 
 class LlamaBench:
@@ -97,7 +109,7 @@ class LlamaBench:
             "-ctk": settings.cache_type,
             "-ctv": settings.cache_type,
             "-ngl": settings.n_gpu_layers,
-            "-r": 1,
+            "-r": REPEATS,
             "-o": "json",
         }
         self.command = [str(program), *(str(part) for pair in values.items() for part in pair)]
@@ -148,10 +160,12 @@ class OursFromEmpty(Ours):
     """As the bare loop measures: the prompt from an empty cache."""
 
     def speeds(self) -> Speeds:
-        cached = self._tokens[: self._lengths.depth]
-        self._run([*cached[1:], cached[0]], 1)
-        answer = self._run(cached, self._lengths.answer + 1)
-        return answer.prefill_rate, answer.generation_rate
+        depth, answer = self._lengths.depth, self._lengths.answer
+        with self._loaded(depth + answer + 1) as model:
+            tokens = model.tokenize(prose())[:depth]
+            _run(model, [*tokens[1:], tokens[0]], 1)
+            stats = _run(model, tokens, answer + 1)
+        return stats.prefill_rate, stats.generation_rate
 
 
 def bench_model(
@@ -170,7 +184,6 @@ def bench_model(
         other = LlamaBench(llama_bench, settings, lengths) if llama_bench else Bare(settings, lengths)
         with closing(other):
             found: dict[str, list[Speeds]] = {ours.name: [], other.name: []}
-            ours.speeds()  # warm: llama-bench warms itself up
             for run in range(runs):
                 report(f"Run {run + 1} of {runs} …")
                 for side in (ours, other):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -268,6 +269,19 @@ def test_settings_of_the_answer_take_effect_at_once_and_are_kept(engine: Engine,
     again = load_settings({"data_dir": engine.settings.data_dir}, {}, tmp_path)
     assert (again.answer.max_tokens, again.answer.temperature) == (3, 1.25)
     assert again.model.llm == "llamacpp"
+
+
+def test_a_model_whose_settings_cannot_be_kept_is_used_and_says_so(engine: Engine) -> None:
+    kept = engine.settings.data_dir / "settings.json"
+    kept.with_suffix(".tmp").symlink_to("/dev/full")  # where it is written first
+    assert engine.apply({"n_ctx": 512}) is True
+    until = time.monotonic() + WAIT_S
+    while "could not be kept" not in engine.model_notice and time.monotonic() < until:
+        time.sleep(0.01)
+    assert (engine.settings.model.n_ctx, engine.model_state.status) == (512, "ready")
+    assert f"could not be kept in {kept}" in engine.model_notice
+    engine.apply({"n_ctx": 1024}, wait=True)
+    assert "could not be kept" not in engine.model_notice
 
 
 def test_settings_of_one_question_are_for_it_alone(engine: Engine) -> None:
