@@ -15,6 +15,7 @@ from localrag.chat.answering import Answering
 from localrag.chat.follow_up import standalone
 from localrag.chat.formatting import Formatting
 from localrag.chat.jobs import AnswerJob
+from localrag.chat.proof_first import PROOF_FIRST
 from localrag.chat.queue import AnswerQueue, Work
 from localrag.chat.rewriting import Rewriting
 from localrag.chat.store import ConversationStore
@@ -195,7 +196,8 @@ class Asking:
     def search(self, collection: str, question: str, retrieval: RetrievalSettings, filters: SearchFilter) -> SearchResult:
         """Search with the budget counted in the model's tokens where one is loaded; errors as `Library.search`."""
         count = self.token_counter()
-        return self._library.search(collection, question, retrieval=retrieval, filters=filters, count_tokens=count)
+        with PROOF_FIRST.searching():
+            return self._library.search(collection, question, retrieval=retrieval, filters=filters, count_tokens=count)
 
     def format_choice(self, settings: AnswerSettings) -> FormatChoice | None:
         """The prompt format the settings name; None is the model's own. PromptError when there is none of that name."""

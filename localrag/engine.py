@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -277,5 +278,13 @@ def open_engine(settings: Settings) -> Engine:
         engine.watcher.start()
     with suppress(ModelFileError):  # no starter model yet: the Model page says what to do
         engine.start_model()
-    threading.Thread(target=engine.warm_up, name="warm-up", daemon=True).start()
+    threading.Thread(target=_settle, args=(engine,), name="warm-up", daemon=True).start()
     return engine
+
+
+def _settle(engine: Engine) -> None:
+    engine.warm_up()
+    # Streamlit collects garbage after every script run and every poll of an answer: 150 ms with the interpreter's lock for all
+    # that was imported. None of that is garbage ever.
+    gc.collect()
+    gc.freeze()

@@ -11,6 +11,7 @@ from functools import partial
 
 from localrag.chat.attribution import attribute
 from localrag.chat.jobs import AnswerJob, State
+from localrag.chat.proof_first import PROOF_FIRST
 from localrag.chat.store import ConversationStore
 from localrag.chat.whole import PickedDocument, fitting
 from localrag.chat.writing import Writing
@@ -162,7 +163,9 @@ def _rate(before: Timings, stats: GenerationStats) -> float:
 def _stream(job: AnswerJob, store: ConversationStore, writing: Writing, before: Timings, stats: GenerationStats) -> float:
     """Show the answer as it grows, with its figures, and keep it every now and then; returns when the first word came."""
     first_token_s, saved = 0.0, time.perf_counter()
+    PROOF_FIRST.wait()
     for _ in writing.pieces():
+        PROOF_FIRST.wait()
         if not first_token_s and (writing.thinking or writing.answer.strip()):
             first_token_s = job.elapsed()
         tokens = () if writing.thinking else tuple(writing.tokens)

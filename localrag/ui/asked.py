@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from localrag.chat.proof_first import PROOF_FIRST
 from localrag.engine import Engine
 from localrag.settings import DEFAULT_COLLECTION, GUIDE_COLLECTION
 from localrag.types import Conversation
@@ -14,6 +15,9 @@ from localrag.ui import state
 from localrag.ui.errors import show_errors
 from localrag.ui.ingest import upload_sources
 from localrag.wording import counted
+
+DRAWN_WITHIN_S = 0.5
+"""From a question to its evidence in the page, no answer goes on; `running_turn` says when it is drawn."""
 
 
 def take_question(engine: Engine) -> tuple[str | None, Sequence[UploadedFile]]:
@@ -53,6 +57,7 @@ def ask(
             if summary:
                 engine.summarise(conversation_id, summary)
             else:
+                PROOF_FIRST.hold(DRAWN_WITHIN_S)
                 engine.ask(conversation_id, asked or "", document=document)
         state.begin_conversation(conversation_id) if conversation is None else state.open_conversation(conversation_id)
         return conversation_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from localrag.chat.jobs import AnswerView, progress_text
+from localrag.chat.proof_first import PROOF_FIRST
 from localrag.chat.prose import answer
 from localrag.engine import Engine
 from localrag.types import Conversation, Turn
@@ -16,6 +17,8 @@ from localrag.ui.prompt_bar import prompt_bar, prompt_text
 from localrag.ui.turn_actions import refused_actions, turn_actions, version_line
 
 POLL_S = 0.2
+PAINTED_S = 0.12
+"""From the end of a script run's drawing to the paint in a browser on the same two cores."""
 _NOTHING = {
     "cancelled": "Stopped before the first word.",
     None: "Interrupted: LocalRAG was closed before the first word.",
@@ -72,6 +75,7 @@ def running_turn(engine: Engine, conversation: Conversation, view: AnswerView) -
     with st.chat_message("assistant", avatar=":material/menu_book:"):
         made_from(view.turn)
         evidence_card(engine, view.turn)
+        PROOF_FIRST.hold(PAINTED_S)
         _growing(engine, conversation.id, len(view.turn.evidence))
         # Outside the part that is drawn anew eight times a second: a button must hold still under a finger.
         st.button("Stop", icon=":material/stop:", on_click=attempt, args=(engine.stop, conversation.id), key="stop")
