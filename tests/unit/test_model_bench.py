@@ -53,7 +53,7 @@ def test_it_is_called_with_the_settings_of_the_adapter() -> None:
     )
     command = " ".join(LlamaBench(Path("/bin/llama-bench"), settings, Lengths()).command)
     assert command == (
-        "/bin/llama-bench -m /m/a.gguf -p 400 -n 64 -d 300 -t 3 -b 256 -ub 128 -fa on -ctk q8_0 -ctv q8_0 -ngl 7 -r 1 -o json"
+        "/bin/llama-bench -m /m/a.gguf -p 400 -n 64 -d 300 -t 3 -b 256 -ub 128 -fa on -ctk q8_0 -ctv q8_0 -ngl 7 -r 4 -o json"
     )
 
 
