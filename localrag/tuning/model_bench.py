@@ -50,7 +50,6 @@ class Side(Protocol):
     name: str
 
     def speeds(self) -> Speeds: ...
-    def close(self) -> None: ...
 
 
 class Ours:
@@ -74,9 +73,6 @@ class Ours:
 
     def _loaded(self, window: int) -> closing[LoadedModel]:
         return closing(llamacpp.build(self._settings.model_copy(update={"n_ctx": window})))
-
-    def close(self) -> None:
-        """Nothing stays open."""
 
 
 def _behind(model: LoadedModel, cached: Sequence[int], tokens: Sequence[int], count: int) -> GenerationStats:
@@ -134,9 +130,6 @@ class LlamaBench:
             raise ModelFileError(f"{self.command[0]} measured nothing: {said:.200}. Name another with --llama-bench.") from exc
         return float(prompt), float(answer)
 
-    def close(self) -> None:
-        """Nothing stays open."""
-
 
 class Bare:
     """llama-cpp-python's loop with nothing around it; from an empty cache, for it measures no depth."""
@@ -144,16 +137,16 @@ class Bare:
     name = "llama-cpp-python"
 
     def __init__(self, settings: ModelSettings, lengths: Lengths) -> None:
-        assert settings.model_path is not None
-        self._loop = BareLoop(settings.model_path, settings.n_threads or cpu_threads(), settings)
-        self._tokens, self._answer = self._loop.tokens(prose())[: lengths.depth], lengths.answer
+        self._settings, self._lengths = settings, lengths
 
     def speeds(self) -> Speeds:
-        speed = self._loop.speed(self._tokens, self._answer + 1)
+        """The prompt from an empty cache, then an answer behind it."""
+        path, depth, answer = self._settings.model_path, self._lengths.depth, self._lengths.answer
+        assert path is not None
+        settings = self._settings.model_copy(update={"n_ctx": depth + answer + 1})
+        with closing(BareLoop(path, settings.n_threads or cpu_threads(), settings)) as loop:
+            speed = loop.speed(loop.tokens(prose())[:depth], answer + 1)
         return speed.prefill, speed.generation
-
-    def close(self) -> None:
-        self._loop.close()
 
 
 class OursFromEmpty(Ours):
@@ -178,16 +171,16 @@ def bench_model(
     """
     lengths = lengths or Lengths()
     watch = Watch()
-    other: Side
-    ours = Ours(settings, lengths) if llama_bench else OursFromEmpty(settings, lengths)
-    with closing(ours):
-        other = LlamaBench(llama_bench, settings, lengths) if llama_bench else Bare(settings, lengths)
-        with closing(other):
-            found: dict[str, list[Speeds]] = {ours.name: [], other.name: []}
-            for run in range(runs):
-                report(f"Run {run + 1} of {runs} …")
-                for side in (ours, other):
-                    found[side.name].append(side.speeds())
+    sides: tuple[Side, Side]
+    if llama_bench:
+        sides = Ours(settings, lengths), LlamaBench(llama_bench, settings, lengths)
+    else:
+        sides = OursFromEmpty(settings, lengths), Bare(settings, lengths)
+    found: dict[str, list[Speeds]] = {side.name: [] for side in sides}
+    for run in range(runs):
+        report(f"Run {run + 1} of {runs} …")
+        for side in sides:
+            found[side.name].append(side.speeds())
     return _result(settings, lengths, runs, found, watch, llama_bench)
 
 

@@ -22,14 +22,14 @@ def talk(engine: Engine, conversation: Conversation) -> None:
         if _read_too_early(conversation, view.turn.id):  # its end could not be kept: only the answer itself knows why
             turns = tuple(view.turn if turn.id == view.turn.id else turn for turn in conversation.turns)
             conversation = replace(conversation, turns=turns)
+    in_making = running.turn.id if running is not None else ""
     frames = [(turn, st.container()) for turn in conversation.turns]
-    for turn, frame in frames:  # its evidence first, however much stands above it
-        if running is not None and turn.id == running.turn.id:
-            with frame:
+    # The one in the making first: its evidence waits for nothing that stands above it.
+    for turn, frame in sorted(frames, key=lambda item: item[0].id != in_making):
+        with frame:
+            if running is not None and turn.id == in_making:
                 running_turn(engine, conversation, running)
-    for turn, frame in frames:
-        if running is None or turn.id != running.turn.id:
-            with frame:
+            else:
                 finished_turn(engine, conversation, turn, busy=running is not None)
     if running is not None and running.turn.id not in [turn.id for turn in conversation.turns]:
         st.caption("An answer is being written in another version of this conversation.")
