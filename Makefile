@@ -6,6 +6,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 APP := $(VENV)/.app-installed
 DEV := $(VENV)/.dev-installed
 
+# GCC 12 compiles llama.cpp's AMX kernels to code that ends the process (docs/decisions/012).
+ifneq ($(shell grep -m1 -o amx_int8 /proc/cpuinfo 2>/dev/null),)
+export CXXFLAGS := $(CXXFLAGS) -mno-amx-int8
+endif
+
 .PHONY: run setup test check format prepare screenshots clean
 
 run: setup

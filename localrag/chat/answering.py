@@ -17,16 +17,19 @@ from localrag.chat.whole import PickedDocument, fitting
 from localrag.chat.writing import Writing
 from localrag.embeddings.base import EmbeddingModel
 from localrag.errors import GenerationError, LocalRagError, PromptError
-from localrag.llms.base import GenerationStats, LoadedModel
+from localrag.llms.base import GenerationStats, LoadedModel, ReadsAhead
 from localrag.llms.formats import FormatChoice, with_format
+from localrag.prompts.ahead import next_opening, opening
 from localrag.prompts.hub import HubPrompt
-from localrag.prompts.plan import opening, plan_prompt
+from localrag.prompts.plan import plan_prompt
 from localrag.settings import AnswerSettings
 from localrag.types import Evidence, PromptPlan, Timings, Turn
 
 logger = logging.getLogger(__name__)
 
 SAVE_EVERY_S = 1.0
+MOST_AHEAD = 32
+"""Tokens to evaluate behind an answer at most: the end of a turn and the beginning of the next are fewer in every format."""
 
 
 def warm_up(model: LoadedModel | None, choice: FormatChoice | None = None) -> None:
@@ -58,7 +61,18 @@ class Answering:
 
     def run(self, job: AnswerJob, model: LoadedModel | None) -> bool:
         """Answer, whatever happens, in one go."""
-        return guarded(job, self.store, model, lambda loaded: self.answer(job, loaded))
+        more = guarded(job, self.store, model, lambda loaded: self.answer(job, loaded))
+        if job.state == "done" and self.hub_prompt is None and isinstance(model, ReadsAhead):
+            self._read_ahead(job.turn, model)
+        return more
+
+    def _read_ahead(self, turn: Turn, model: ReadsAhead) -> None:
+        """Evaluate what the next question's prompt begins with, while the answer is being read: its first word comes sooner."""
+        form = with_format(model, self.choice)
+        with suppress(LocalRagError):  # a window without room for another question says so when it is asked
+            documents = self.embeddings is not None
+            tokens = next_opening(form, model.model_id, [*self.turns, turn], self.settings, documents)
+            model.read_ahead(tokens, MOST_AHEAD)
 
     def reads_whole(self, model: LoadedModel | None, question: str) -> bool | None:
         """Whether the window holds all of the picked document, None without a model; on any thread that holds the model."""

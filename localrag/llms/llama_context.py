@@ -121,6 +121,14 @@ class LlamaContext:
             finally:
                 drawing.close()
 
+    def read_ahead(self, tokens: Sequence[int], most: int) -> None:
+        """Evaluate the beginning of a prompt to come, if at most `most` tokens of it are new; see `ReadsAhead`."""
+        with self._lock:
+            keep = self._common(tokens)
+            few = 0 < len(tokens) - keep <= most and len(tokens) < self.n_ctx
+            if few and not self.cancelled and self._forget_from(keep):
+                self._decode(tokens[keep:])
+
     def evaluate(self, tokens: Sequence[int], keep: int = 0) -> float:
         """Seconds to evaluate these tokens behind the first `keep` of those evaluated before, in steps of `n_batch`.
 
@@ -169,12 +177,11 @@ class LlamaContext:
 
     def _change_conversation(self, prompt: Prompt) -> None:
         """Keep what the cache holds of another conversation, and take up what is kept of this one."""
-        wanted = np.asarray(prompt.tokens, dtype=np.int32)
-        here = common_length(np.asarray(self._evaluated, dtype=np.int32), wanted)
+        here = self._common(prompt.tokens)
         if prompt.conversation != self._conversation and len(self._evaluated) - here >= WORTH_KEEPING:
             self.keep()
-        kept = self._states.best(prompt.conversation, self._identity, wanted, here + WORTH_KEEPING)
-        if kept is not None:
+        wanted = np.asarray(prompt.tokens, dtype=np.int32)
+        if kept := self._states.best(prompt.conversation, self._identity, wanted, here + WORTH_KEEPING):
             self._restore(kept)
         self._conversation = prompt.conversation
 
@@ -198,14 +205,13 @@ class LlamaContext:
         else:  # refused: nothing of it may stay
             self.lib.llama_memory_clear(self._memory, True)
 
+    def _common(self, tokens: Sequence[int]) -> int:
+        """How many of these tokens the cache begins with."""
+        return common_length(np.asarray(self._evaluated, dtype=np.int32), np.asarray(tokens, dtype=np.int32))
+
     def _prefill(self, tokens: Sequence[int], stats: GenerationStats) -> bool:
         """Bring the cache to exactly these tokens; False when cancelled on the way."""
-        keep = 0
-        for old, new in zip(self._evaluated, tokens, strict=False):
-            if old != new:
-                break
-            keep += 1
-        keep = min(keep, len(tokens) - 1)  # the last token is always evaluated: its logits start the answer
+        keep = min(self._common(tokens), len(tokens) - 1)  # the last token is always evaluated: its logits start the answer
         if not self._forget_from(keep):
             keep = 0
         stats.reused = keep

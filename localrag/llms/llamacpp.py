@@ -102,6 +102,9 @@ class LlamaCppModel:
     ) -> Iterator[Piece]:
         return self.context.generate(prompt, settings, [*stop, *settings.stop], stats)
 
+    def read_ahead(self, tokens: Sequence[int], most: int) -> None:
+        self.context.read_ahead(tokens, most)
+
     @property
     def note(self) -> str:
         """A sentence when the window is smaller than it was set; else empty."""

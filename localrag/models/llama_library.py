@@ -23,6 +23,8 @@ from localrag.models.waiting_threads import SecondTeam, WaitingThreads, bind, ch
 logger = logging.getLogger("localrag.llamacpp")
 
 GGML_LOG_WARN, GGML_LOG_ERROR = 3, 4  # enum ggml_log_level in ggml.h
+LOAD_MODES = {(False, False): 0, (True, False): 1, (False, True): 2, (True, True): 3}
+"""enum llama_load_mode in llama.h, by whether the file is mapped and whether it is locked into memory."""
 _recent: collections.deque[str] = collections.deque(maxlen=40)
 _kept: list[Any] = []  # C callbacks that llama.cpp holds must never be collected
 
@@ -48,8 +50,27 @@ def llama_library() -> ModuleType:
     _kept.append(callback)
     llama_cpp.llama_log_set(callback, ctypes.c_void_p(0))
     llama_cpp.llama_backend_init()
+    if b"AMX_INT8 = 1" in llama_cpp.llama_print_system_info():
+        _leave_amx_alone(llama_cpp)
     library: ModuleType = llama_cpp
     return library
+
+
+def _leave_amx_alone(llama_cpp: ModuleType) -> None:
+    """Let every model be loaded without llama.cpp's kernels for Intel's AMX, and so without its other repacked weights.
+
+    GCC 12 drops most of what they write before `ldtilecfg` reads it (its intrinsic declares 8 of 64 bytes as read), and the
+    first prompt ends the process. The Makefile compiles without them; others may not have.
+    """
+    defaults = llama_cpp.llama_model_default_params
+
+    def without_amx() -> Any:
+        params = defaults()
+        params.use_extra_bufts = False
+        return params
+
+    for module in (llama_cpp, llama_cpp.llama_cpp):  # the second is where llama-cpp-python's own classes look
+        module.llama_model_default_params = without_amx
 
 
 @functools.cache
@@ -92,7 +113,7 @@ class Model:
         self.files = LoadedFiles(parts(read_gguf(path)))
         self.lib = llama_library()
         params = self.lib.llama_model_default_params()
-        params.n_gpu_layers, params.use_mmap, params.use_mlock = n_gpu_layers, use_mmap, use_mlock
+        params.n_gpu_layers, params.load_mode = n_gpu_layers, LOAD_MODES[use_mmap, use_mlock]
         params.check_tensors, params.vocab_only = check_tensors, vocab_only
         _recent.clear()
         self.pointer = self.lib.llama_model_load_from_file(os.fsencode(path), params)

@@ -16,7 +16,7 @@ from localrag.errors import PromptError
 from localrag.llms.base import PromptFormat
 from localrag.prompts.hub import HubPrompt
 from localrag.settings import AnswerSettings
-from localrag.types import Dropped, Evidence, Prompt, PromptPlan, Role, Segment, SegmentKind, Turn
+from localrag.types import Dropped, Evidence, PromptPlan, Role, Segment, SegmentKind, Turn
 
 SYSTEM = "You are a helpful assistant. Answer the question using the context."
 """Short on purpose: of fifteen wordings tried on twelve questions, none served the starter model better for long."""
@@ -85,16 +85,6 @@ def plan_prompt(
                 f"The question needs {size} tokens and the answer {reserved}, the window has {model.n_ctx}."
                 " Raise n_ctx, lower max tokens, or shorten the question."
             )
-
-
-def opening(model: PromptFormat) -> Prompt:
-    """What every prompt about documents begins with: worth evaluating before the first question."""
-    tokens: list[int] = []
-    for part in model.parts(["system", "user"]):
-        if part == 1:
-            break
-        tokens += model.tokenize(part, special=True) if isinstance(part, str) else model.tokenize(SYSTEM)
-    return Prompt((*model.bos_tokens(tokens), *tokens), (("system", SYSTEM),))
 
 
 def _shrink(draft: _Draft, segments: Sequence[Segment], n_ctx: int, reserved: int) -> bool:

@@ -67,6 +67,16 @@ def test_ten_turns_evaluate_no_more_than_each_brings(asked: list[Turn]) -> None:
     assert asked[-1].timings.prompt_tokens > 3 * asked[0].timings.prompt_tokens
 
 
+@pytest.mark.parametrize("asked", [8192], indirect=True)
+def test_what_the_next_prompt_begins_with_is_evaluated_before_it_is_asked(asked: list[Turn]) -> None:
+    for turn in asked[1:]:
+        assert turn.plan is not None
+        segments = turn.plan.segments
+        new = next(at for at, segment in enumerate(segments) if segment.kind in ("evidence", "question"))
+        brought = sum(len(segment.tokens) for segment in segments[new:])
+        assert turn.timings.evaluated_tokens <= brought, "the end of the last turn and the next role were not"
+
+
 @pytest.mark.parametrize("asked", [1024], indirect=True)
 def test_a_window_that_is_full_drops_whole_turns_says_so_and_goes_on(asked: list[Turn]) -> None:
     assert [turn.error for turn in asked] == [""] * len(QUESTIONS)

@@ -38,6 +38,13 @@ def binary(name: str = "llama-server") -> Path:
     return cache_dir() / f"llama.cpp-{importlib.metadata.version(PACKAGE)}" / name
 
 
+def flags() -> tuple[str, ...]:
+    """What CMake is told; without AMX, which GCC 12 compiles wrong (docs/decisions/012)."""
+    processor = Path("/proc/cpuinfo")
+    amx = processor.exists() and "amx_int8" in processor.read_text()
+    return (*FLAGS, "-DCMAKE_CXX_FLAGS=-mno-amx-int8") if amx else FLAGS
+
+
 def build() -> Path:
     """Build both programs unless they are there; about six minutes on two cores."""
     if all(binary(name).exists() for name in TARGETS):
@@ -52,7 +59,7 @@ def build() -> Path:
         with tarfile.open(next(scratch.glob("*.tar.gz"))) as sdist:
             sdist.extractall(scratch, filter="data")
         source = next(scratch.glob("llama_cpp_python-*/vendor/llama.cpp"))
-        subprocess.run(["cmake", "-S", str(source), "-B", str(scratch / "build"), *FLAGS], check=True)
+        subprocess.run(["cmake", "-S", str(source), "-B", str(scratch / "build"), *flags()], check=True)
         jobs = str(os.cpu_count() or 1)
         subprocess.run(["cmake", "--build", str(scratch / "build"), "-j", jobs, "--target", *TARGETS], check=True)
         for name in TARGETS:

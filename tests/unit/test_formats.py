@@ -13,7 +13,8 @@ from localrag.llms.fake import FakeModel, FakeVocabulary
 from localrag.llms.format_check import format_warnings, guess_family, thinking_tokens
 from localrag.llms.formats import FAMILIES, FormatChoice, FormatLibrary, Formatted, family, stop_texts, with_format
 from localrag.llms.thinking import opened
-from localrag.prompts.plan import opening, plan_prompt
+from localrag.prompts.ahead import opening
+from localrag.prompts.plan import plan_prompt
 from localrag.settings import AnswerSettings, ModelSettings
 from localrag.types import Evidence, Turn
 
