@@ -6,10 +6,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 APP := $(VENV)/.app-installed
 DEV := $(VENV)/.dev-installed
 
-# GCC 12 compiles llama.cpp's AMX kernels to code that ends the process (docs/decisions/012).
-ifneq ($(shell grep -m1 -o amx_int8 /proc/cpuinfo 2>/dev/null),)
-export CXXFLAGS := $(CXXFLAGS) -mno-amx-int8
-endif
+# GCC 12 compiles llama.cpp's kernels for Intel's AMX to code that ends the process (docs/decisions/012).
+export CFLAGS := $(CFLAGS) -U__AMX_INT8__
+export CXXFLAGS := $(CXXFLAGS) -U__AMX_INT8__
 
 .PHONY: run setup test check format prepare screenshots clean
 

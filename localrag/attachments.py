@@ -69,6 +69,7 @@ class Attachments:
             return
         try:
             documents, trouble = self._taken_in(ingest)
+            job.started = time.perf_counter()  # the figures of an answer are not those of its documents
             conversation = self._store.get(job.conversation_id)
             earlier = conversation.turns[-2].id if len(conversation.turns) > 1 else ""
             request = Request(
@@ -78,7 +79,7 @@ class Attachments:
                 collection=ingest.collection,
                 after=earlier,
             )
-            turn, work = self._asking.prepare(conversation, request, time.perf_counter())
+            turn, work = self._asking.prepare(conversation, request, job.started)
             job.update(**_fields(replace(turn, id=job.turn.id, asked=job.turn.asked, note=trouble)))
             self._queue.begin(job, work)
         except LocalRagError as exc:

@@ -51,7 +51,9 @@ class Library(Stores):
         record = self.ledger.collection(" ".join(name.split()))
         if record is None:
             known = ", ".join(c.name for c in self.ledger.collections()) or "none yet"
-            raise StoreError(f"There is no collection named {name} (there are: {known}). Add documents to it first.")
+            raise StoreError(
+                f"There is no collection named {name} (there are: {known}). Name one of these, or add documents to make it."
+            )
         return record
 
     def create_collection(self, name: str) -> CollectionRecord:
@@ -230,7 +232,12 @@ class Library(Stores):
         result = search(question, searched, _wanted(chosen, k, budget_chars, count_tokens))
         within = None if result.evidence else matching(self.ledger.db, record.id, filters)
         if within is not None and not chunk_ids_of(self.ledger.db, within):
-            raise StoreError(f"No document with text in the collection {record.name} fits what was asked for. Ask for less.")
+            with_text = [one for one in self.ledger.documents(record.id) if one.chunks]
+            there = ", ".join(sorted({one.type for one in with_text}) + sorted({one.language for one in with_text} - {""}))
+            raise StoreError(
+                f"No document with text in the collection {record.name} fits what was asked for (there are: {there})."
+                " Ask for less."
+            )
         if record.chunks and not result.evidence and not self.index().count(record.index_name):
             raise StoreError(
                 f"The vectors of the collection {record.name} are lost from {self.index().where}."

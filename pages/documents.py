@@ -8,7 +8,7 @@ from localrag.ui.collections_view import collection_bar
 from localrag.ui.documents_view import documents, empty_collection
 from localrag.ui.errors import show_errors
 from localrag.ui.folders_view import folders, start_keeping
-from localrag.ui.ingest import ingest_strip, start_place, start_uploads, uploader
+from localrag.ui.ingest import ingest_strip, own_collection, start_place, start_uploads, uploader
 from localrag.ui.page import open_page
 from localrag.ui.removal_view import removal_report
 
@@ -20,11 +20,15 @@ with show_errors():
     with st.container():
         collection = collection_bar(engine, names)
 
+    into = own_collection(collection)
+    if into != collection:
+        st.caption(f"The guide stays as it is: what you add here goes into the collection “{into}”.")
     files = uploader(engine, "Drop files here", key=f"upload_{state.upload_round()}")
     if files:
         with show_errors(), st.spinner("Taking the files in"):
-            start_uploads(engine, collection, files)
+            start_uploads(engine, into, files)
             state.next_upload_round()
+            state.choose_collection(into)
             st.rerun()
     with st.form("place", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
         place = st.text_input(
@@ -39,7 +43,8 @@ with show_errors():
         )
     if (added or kept) and place.strip():
         with show_errors(), st.spinner("Looking there"):
-            (start_keeping if kept else start_place)(engine, collection, place)
+            (start_keeping if kept else start_place)(engine, into, place)
+            state.choose_collection(into)
             st.rerun()
     # Each part in a frame of its own: one that comes or goes moves no other, so nothing is drawn twice meanwhile.
     with st.container():

@@ -146,5 +146,5 @@ class ReadsAhead(LoadedModel, Protocol):
     """A model with a cache of ours, in which a prompt can be begun before it is asked."""
 
     def read_ahead(self, tokens: Sequence[int], most: int) -> None:
-        """Evaluate the beginning of a prompt to come, if at most `most` tokens of it are new; whatever fails, nothing is lost."""
+        """Evaluate the beginning of a prompt to come, if at most `most` tokens are new; GenerationError if it fails."""
         ...

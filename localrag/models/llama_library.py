@@ -56,7 +56,7 @@ def llama_library() -> ModuleType:
     return library
 
 
-def _leave_amx_alone(llama_cpp: ModuleType) -> None:
+def _leave_amx_alone(llama_cpp: Any) -> None:
     """Let every model be loaded without llama.cpp's kernels for Intel's AMX, and so without its other repacked weights.
 
     GCC 12 drops most of what they write before `ldtilecfg` reads it (its intrinsic declares 8 of 64 bytes as read), and the

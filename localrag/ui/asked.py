@@ -9,11 +9,10 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from localrag.chat.proof_first import PROOF_FIRST
 from localrag.engine import Engine
-from localrag.settings import DEFAULT_COLLECTION, GUIDE_COLLECTION
 from localrag.types import Conversation
 from localrag.ui import state
 from localrag.ui.errors import show_errors
-from localrag.ui.ingest import upload_sources
+from localrag.ui.ingest import own_collection, upload_sources
 from localrag.wording import counted
 
 DRAWN_WITHIN_S = 0.5
@@ -49,7 +48,7 @@ def ask(
             st.rerun()
         conversation_id = conversation.id if conversation else engine.new_conversation(collection)
         if files:
-            into = _into(collection)
+            into = own_collection(collection)
             engine.attachments.ask(conversation_id, asked or "", upload_sources(files), into)
             _switch(conversation_id, into)
         else:
@@ -68,17 +67,12 @@ def ask(
 
 def _take_in(engine: Engine, conversation: Conversation | None, collection: str, files: Sequence[UploadedFile]) -> None:
     """Take files in without a question; the chat is about their collection from now on."""
-    into = _into(collection)
+    into = own_collection(collection)
     engine.intake.start(into, upload_sources(files))
     if conversation is not None:
         engine.store.set_collection(conversation.id, into)
     state.notify(f"{counted(len(files), 'file')} on the way into {into}")
     _switch(conversation.id if conversation else "", into)
-
-
-def _into(collection: str) -> str:
-    """Where documents of a chat go: nobody's into the guide."""
-    return DEFAULT_COLLECTION if collection in ("", GUIDE_COLLECTION) else collection
 
 
 def _switch(conversation_id: str, collection: str) -> None:

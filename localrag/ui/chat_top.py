@@ -74,7 +74,7 @@ def welcome(engine: Engine, collection: str, document: str | None) -> None:
     if engine.intake.jobs:
         ingest_strip(engine)
     quick_prompts(collection, document)
-    files = uploader(engine, "Drop your own documents here", key=f"first_upload_{state.upload_round()}")
+    files = None if alone else uploader(engine, "Drop your own documents here", key=f"first_upload_{state.upload_round()}")
     if files:
         start_uploads(engine, DEFAULT_COLLECTION, files)
         state.choose_collection(DEFAULT_COLLECTION)

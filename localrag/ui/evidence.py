@@ -88,7 +88,8 @@ def place(evidence: Evidence) -> str:
 def sources_line(turn: Turn) -> None:
     """Under the answer: which documents and sections it draws on."""
     cited = {number for sentence in turn.sentences for number in sentence.evidence}
-    named = [f"{circled(n + 1)} {place(e)}" for n, e in enumerate(turn.evidence) if n in cited]
+    unread = {True: "", False: " (for you alone: the model did not read it)"}
+    named = [f"{circled(n + 1)} {place(e)}{unread[e.given]}" for n, e in enumerate(turn.evidence) if n in cited]
     if named:
         st.caption("Sources  " + "  ·  ".join(named))
     elif turn.sentences:

@@ -12,6 +12,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from localrag.documents.jobs import IngestJob, IngestView
 from localrag.documents.source import Source, sources_at
 from localrag.engine import Engine
+from localrag.settings import DEFAULT_COLLECTION, GUIDE_COLLECTION
 from localrag.ui import state
 from localrag.ui.markup import plain
 from localrag.ui.outcomes import counts_line, has_news, outcome, troubles
@@ -36,6 +37,11 @@ def uploader(engine: Engine, label: str, key: str) -> list[UploadedFile]:
         f"{label}: {KINDS}", accept_multiple_files=True, key=key, max_upload_size=largest, help=help_text
     )
     return files
+
+
+def own_collection(collection: str) -> str:
+    """Where somebody's documents go who has this collection before them: not into the guide, which is ours."""
+    return DEFAULT_COLLECTION if collection in ("", GUIDE_COLLECTION) else collection
 
 
 def start_uploads(engine: Engine, collection: str, files: Sequence[UploadedFile]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections import Counter
 
 import streamlit as st
 
@@ -10,6 +11,7 @@ from localrag.chat.prose import ACCENT, FIGURES
 from localrag.prompts.plan import NOT_GIVEN
 from localrag.types import PromptPlan, SegmentKind, Turn
 from localrag.ui.markup import plain, reachable
+from localrag.wording import counted
 
 NAMES: dict[SegmentKind, str] = {
     "template": "template",
@@ -27,6 +29,7 @@ _SHADES: dict[SegmentKind, float] = {
     "question": 0.7,
     "answer": 0.2,
 }
+_LEFT_OUT: dict[SegmentKind, str] = NAMES | {"history": "earlier turn", "evidence": "passage"}
 _FINISH = {"length": "ended at the longest answer", "cancelled": "stopped", "stop": "", None: ""}
 
 
@@ -43,9 +46,9 @@ def prompt_bar(turn: Turn) -> None:
         figures.append(f"{timings.answer_tokens:,} tokens at {timings.generation_rate:.0f}/s")
     if _FINISH.get(timings.finish):
         figures.append(_FINISH[timings.finish])
-    left_out = sum(item.why != NOT_GIVEN for item in plan.dropped)
+    left_out = Counter(_LEFT_OUT[item.kind] for item in plan.dropped if item.why != NOT_GIVEN)
     if left_out:
-        figures.append(f"{left_out} left out")
+        figures.append("left out: " + ", ".join(counted(count, word) for word, count in left_out.items()))
     text = " · ".join(figures)
     st.html(
         f"<div style='display:flex;align-items:center;gap:10px;flex-wrap:wrap;{FIGURES}'>"

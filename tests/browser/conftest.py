@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
+from tests.tools.llama_server_process import free_port
 from tests.tools.posts import lighthouse_post
 from tests.tools.prepare import chromium
 
@@ -23,15 +24,12 @@ WAIT_MS = 90_000
 expect.set_options(timeout=WAIT_MS)
 
 
-@pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[str]:
-    """Where the app answers; one server for all browser tests, on a data directory of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    data = tmp_path_factory.mktemp("browser")
+@contextmanager
+def app(data: Path, **settings: str) -> Iterator[str]:
+    """A server on a data directory of its own, with settings by the variables' names: where it answers."""
+    port = free_port()
     env = {name: value for name, value in os.environ.items() if not name.startswith("LOCALRAG_")}
-    env |= {"LOCALRAG_DATA_DIR": str(data), "LOCALRAG_MODELS_DIR": str(models_dir), "LOCALRAG_SEED": "1"}
+    env |= {"LOCALRAG_DATA_DIR": str(data), "LOCALRAG_SEED": "1"} | settings
     subprocess.run([sys.executable, "-m", "localrag", "setup"], check=True, env=env, cwd=ROOT)
     command = [sys.executable, "-m", "localrag", "serve", "--port", str(port)]
     log = (data / "serve.log").open("w+")
@@ -47,6 +45,13 @@ def address(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Itera
     errors = re.findall(r"Traceback.*", log.read(), re.DOTALL)
     log.close()
     assert not errors, errors[0]
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[str]:
+    """Where the app answers; one server for nearly all browser tests."""
+    with app(tmp_path_factory.mktemp("browser"), LOCALRAG_MODELS_DIR=str(models_dir)) as where:
+        yield where
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,8 @@ FLAGS = (
     "-DLLAMA_BUILD_EXAMPLES=OFF",
     "-DLLAMA_CURL=OFF",
     "-DLLAMA_OPENSSL=OFF",
+    "-DCMAKE_C_FLAGS=-U__AMX_INT8__",  # docs/decisions/012
+    "-DCMAKE_CXX_FLAGS=-U__AMX_INT8__",
 )
 
 
@@ -36,13 +38,6 @@ def cache_dir() -> Path:
 def binary(name: str = "llama-server") -> Path:
     """Where the program lies once it is built."""
     return cache_dir() / f"llama.cpp-{importlib.metadata.version(PACKAGE)}" / name
-
-
-def flags() -> tuple[str, ...]:
-    """What CMake is told; without AMX, which GCC 12 compiles wrong (docs/decisions/012)."""
-    processor = Path("/proc/cpuinfo")
-    amx = processor.exists() and "amx_int8" in processor.read_text()
-    return (*FLAGS, "-DCMAKE_CXX_FLAGS=-mno-amx-int8") if amx else FLAGS
 
 
 def build() -> Path:
@@ -59,7 +54,7 @@ def build() -> Path:
         with tarfile.open(next(scratch.glob("*.tar.gz"))) as sdist:
             sdist.extractall(scratch, filter="data")
         source = next(scratch.glob("llama_cpp_python-*/vendor/llama.cpp"))
-        subprocess.run(["cmake", "-S", str(source), "-B", str(scratch / "build"), *flags()], check=True)
+        subprocess.run(["cmake", "-S", str(source), "-B", str(scratch / "build"), *FLAGS], check=True)
         jobs = str(os.cpu_count() or 1)
         subprocess.run(["cmake", "--build", str(scratch / "build"), "-j", jobs, "--target", *TARGETS], check=True)
         for name in TARGETS:

@@ -11,7 +11,7 @@ import pytest
 
 from localrag.chat.answering import guarded
 from localrag.chat.jobs import AnswerJob, Progress, progress_text
-from localrag.chat.queue import AnswerQueue
+from localrag.chat.queue import MAX_QUEUED, AnswerQueue
 from localrag.chat.store import ConversationStore, PartSummary, SummaryKey
 from localrag.errors import PromptError, StoreError
 from localrag.llms.base import LoadedModel
@@ -91,6 +91,22 @@ def test_a_second_answer_of_a_conversation_waits_for_the_first(answers: AnswerQu
     gate.set()
     assert job.wait(WAIT_S)
     assert ran == ["waiting", "waiting"]
+
+
+def test_a_full_queue_refuses_one_more_and_keeps_nothing_of_it(answers: AnswerQueue, store: ConversationStore) -> None:
+    gate, ran = threading.Event(), list[str]()
+    jobs = [job_of(store) for _ in range(MAX_QUEUED)]
+    for number, job in enumerate(jobs):
+        answers.add(job, Parts(str(number), 1, ran, lambda: gate.wait(WAIT_S)))
+    late = job_of(store)
+    with pytest.raises(PromptError, match="50 answers are waiting already"):
+        answers.add(late, Parts("late", 1, ran))
+    assert not store.get(late.conversation_id).turns
+    gate.set()
+    assert all(job.wait(WAIT_S) for job in jobs)
+    answers.add(late, Parts("late", 1, ran))
+    assert late.wait(WAIT_S)
+    assert ran == [*map(str, range(MAX_QUEUED)), "late"]
 
 
 def test_another_thread_may_look_at_the_model_and_it_is_not_freed_meanwhile(worker: ModelWorker) -> None:
