@@ -36,6 +36,9 @@ from localrag.tuning.tunings import Tunings
 from localrag.types import EVERYWHERE, Conversation, Evidence, SearchFilter
 from localrag.watching import FolderWatcher
 
+MOST_WARM = 4
+"""Collections that are searched once when the app opens: the first search of each reads its vectors and takes twice as long."""
+
 
 class Engine:
     """One per process, shared by every browser session. Every method may be called from any thread."""
@@ -70,10 +73,13 @@ class Engine:
     # Model
 
     def warm_up(self) -> None:
-        """Load what the first question needs; what fails here says why when it is needed."""
+        """Load what the first question needs, and search once for it; what fails here says why when it is needed."""
         with suppress(LocalRagError):
             self.library.embeddings().embed_question("warm up")
             self.library.index()
+            for record in self.library.collections()[:MOST_WARM]:
+                with suppress(LocalRagError):
+                    self.library.search(record.name, "warm up")
 
     @property
     def model_state(self) -> ModelState:

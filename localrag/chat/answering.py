@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 SAVE_EVERY_S = 1.0
 MOST_AHEAD = 32
 """Tokens to evaluate behind an answer at most: the end of a turn and the beginning of the next are fewer in every format."""
+FAST_RATE = 200.0
+"""Prompt tokens a second: the ten or so of them are read in a twentieth of a second then."""
 
 
 def warm_up(model: LoadedModel | None, choice: FormatChoice | None = None) -> None:
@@ -62,12 +64,14 @@ class Answering:
     def run(self, job: AnswerJob, model: LoadedModel | None) -> bool:
         """Answer, whatever happens, in one go."""
         more = guarded(job, self.store, model, lambda loaded: self.answer(job, loaded))
-        if job.state == "done" and self.hub_prompt is None and isinstance(model, ReadsAhead):
+        if job.state == "done" and not _reads_fast(job.turn):
             self._read_ahead(job.turn, model)
         return more
 
-    def _read_ahead(self, turn: Turn, model: ReadsAhead) -> None:
-        """Evaluate what the next question's prompt begins with, while the answer is being read: its first word comes sooner."""
+    def _read_ahead(self, turn: Turn, model: LoadedModel | None) -> None:
+        """Evaluate what the next question's prompt begins with, before it is asked: its first word comes sooner."""
+        if self.hub_prompt is not None or not isinstance(model, ReadsAhead):
+            return
         form = with_format(model, self.choice)
         with suppress(LocalRagError):  # a window without room for another question says so when it is asked
             documents = self.embeddings is not None
@@ -97,7 +101,15 @@ class Answering:
         evidence = tuple(replace(span, given=False) if span.text in unread else span for span in evidence)
         job.update("reading", evidence=evidence, plan=plan, model=model.name, model_id=model.model_id)
         write_answer(job, self.store, model, plan, self.settings, self.embeddings)
+        if _reads_fast(job.turn):
+            self._read_ahead(job.turn, model)
         return False
+
+
+def _reads_fast(turn: Turn) -> bool:
+    """Whether the end of an answer may wait for what is read ahead; else that waits, and a question on its heels shares the
+    cores with it."""
+    return turn.timings.prefill_rate >= FAST_RATE
 
 
 def guarded(job: AnswerJob, store: ConversationStore, model: LoadedModel | None, work: Callable[[LoadedModel], bool]) -> bool:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,12 +10,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
-from tests.tools.llama_server_process import free_port
+from tests.tools.app_server import chromium_flags, serving
 from tests.tools.posts import lighthouse_post
 from tests.tools.prepare import chromium
 
-ROOT = Path(__file__).parents[2]
-FLAGS = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
 WAIT_MS = 90_000
 
 expect.set_options(timeout=WAIT_MS)
@@ -26,25 +21,10 @@ expect.set_options(timeout=WAIT_MS)
 
 @contextmanager
 def app(data: Path, **settings: str) -> Iterator[str]:
-    """A server on a data directory of its own, with settings by the variables' names: where it answers."""
-    port = free_port()
-    env = {name: value for name, value in os.environ.items() if not name.startswith("LOCALRAG_")}
-    env |= {"LOCALRAG_DATA_DIR": str(data), "LOCALRAG_SEED": "1"} | settings
-    subprocess.run([sys.executable, "-m", "localrag", "setup"], check=True, env=env, cwd=ROOT)
-    command = [sys.executable, "-m", "localrag", "serve", "--port", str(port)]
-    log = (data / "serve.log").open("w+")
-    server = subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
-    assert server.stdout is not None
-    ready = next((line for line in server.stdout if line.startswith("ready ")), None)
-    assert ready, f"the server did not start:\n{(data / 'serve.log').read_text()}"
-    yield ready.removeprefix("ready ").strip()
-    server.terminate()
-    server.wait(30)
-    server.stdout.close()
-    log.seek(0)
-    errors = re.findall(r"Traceback.*", log.read(), re.DOTALL)
-    log.close()
-    assert not errors, errors[0]
+    """Where an app on this data directory answers; its log may hold no traceback."""
+    with serving(data, LOCALRAG_SEED="1", **settings) as running:
+        yield running.address
+    assert not running.tracebacks, running.tracebacks
 
 
 @pytest.fixture(scope="session")
@@ -62,8 +42,7 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="session")
 def browser(playwright: Playwright) -> Iterator[Browser]:
-    flags = [*FLAGS, "--no-sandbox"] if os.geteuid() == 0 else FLAGS
-    launched = playwright.chromium.launch(executable_path=chromium(), args=flags)
+    launched = playwright.chromium.launch(executable_path=chromium(), args=chromium_flags())
     yield launched
     launched.close()
 

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import re
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,11 +20,9 @@ from pathlib import Path
 import psutil
 from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
-from tests.tools.llama_server_process import free_port
+from tests.tools.app_server import chromium_flags, serving
 from tests.tools.prepare import chromium
 
-ROOT = Path(__file__).parents[2]
-FLAGS = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run", "--no-sandbox"]
 ACT_MS, SOON_MS = 60_000, 1_000
 SUBJECTS = ("marks", "collections", "folders", "the Lab", "models", "privacy", "summaries", "sliders")
 DRAIN_S = 300.0
@@ -83,7 +79,7 @@ def run(address: str, minutes: float, tabs: int, seed: int, server: psutil.Proce
     """Let the tabs act by turns; returns them with what failed and the server's memory over time, in bytes."""
     choice, failures, memory = random.Random(seed), list[str](), list[int]()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=chromium_flags())
         opened = [Tab(browser, address, number, choice) for number in range(tabs)]
         end, looked = time.monotonic() + 60 * minutes, 0.0
         while time.monotonic() < end and server.is_running():
@@ -139,26 +135,12 @@ def main() -> int:
     parser.add_argument("--models-dir", type=Path, required=True)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tabs-", ignore_cleanup_errors=True) as folder:
-        env = {name: value for name, value in os.environ.items() if not name.startswith("LOCALRAG_")}
-        env |= {"LOCALRAG_DATA_DIR": folder, "LOCALRAG_MODELS_DIR": str(args.models_dir), "LOCALRAG_MAX_TOKENS": "48"}
-        subprocess.run([sys.executable, "-m", "localrag", "setup"], check=True, env=env, cwd=ROOT)
-        port = free_port()
-        with (Path(folder) / "serve.log").open("w") as log:
-            command = [sys.executable, "-m", "localrag", "serve", "--port", str(port)]
-            server = subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
-        assert server.stdout is not None
-        next(line for line in server.stdout if line.startswith("ready "))
-        app = next(iter(psutil.Process(server.pid).children()), psutil.Process(server.pid))
-        try:
-            tabs, failures, memory = run(f"http://127.0.0.1:{port}", args.minutes, args.tabs, args.seed, app)
-            failures += [] if app.is_running() else ["the server died"]
+        with serving(Path(folder), LOCALRAG_MODELS_DIR=str(args.models_dir), LOCALRAG_MAX_TOKENS="48") as app:
+            tabs, failures, memory = run(app.address, args.minutes, args.tabs, args.seed, app.process)
+            failures += [] if app.process.is_running() else ["the server died"]
             failures += account(Path(folder), tabs)
-        finally:
-            server.terminate()
-            server.wait(60)
-        said = (Path(folder) / "serve.log").read_text()
-        tracebacks = said.count("Traceback")
-        print(said[said.find("Traceback") :][:6_000] if tracebacks else "", end="")
+        tracebacks = app.tracebacks.count("Traceback")
+        print(app.tracebacks[:6_000], end="")
     print(f"{sum(tab.asked for tab in tabs)} questions in {args.minutes:g} minutes from {args.tabs} tabs")
     print(f"memory of the app: {', '.join(f'{value / 1e6:.0f}' for value in memory)} MB")
     print(f"{tracebacks} tracebacks in the server's log")
