@@ -27,7 +27,7 @@ with show_errors():
     if trouble := state.take_trouble():
         draw_error(trouble)
 
-    asked, files = take_question(engine)
+    asked, files = take_question(engine, conversation)
     summary = state.take_summary()
     if asked or files or summary:
         conversation_id = ask(engine, conversation, collection, document, asked, files, summary)

@@ -19,8 +19,11 @@ DRAWN_WITHIN_S = 0.5
 """From a question to its evidence in the page, no answer goes on; `running_turn` says when it is drawn."""
 
 
-def take_question(engine: Engine) -> tuple[str | None, Sequence[UploadedFile]]:
-    """Draw the field for questions; returns what was asked now and the files that came along."""
+def take_question(engine: Engine, conversation: Conversation | None) -> state.Asked:
+    """Draw the field for questions; returns what is to be asked now and the files that came along.
+
+    What was asked while an answer was being written is asked when that is finished.
+    """
     given = st.chat_input(
         "Your question, or files",
         max_chars=20_000,
@@ -29,7 +32,15 @@ def take_question(engine: Engine) -> tuple[str | None, Sequence[UploadedFile]]:
     )
     if given:
         return given.text, given.files
-    return state.take_question(), ()
+    clicked = state.take_question()
+    if clicked is None and conversation is not None and not _busy(engine, conversation):
+        return state.take_next(conversation.id)
+    return clicked, ()
+
+
+def _busy(engine: Engine, conversation: Conversation) -> bool:
+    view = engine.answer(conversation.id)
+    return view is not None and not view.finished
 
 
 def ask(
@@ -46,6 +57,9 @@ def ask(
         if files and not (asked or "").strip():
             _take_in(engine, conversation, collection, files)
             st.rerun()
+        if conversation is not None and asked and _busy(engine, conversation):
+            state.keep_next(conversation.id, [*state.next_questions(conversation.id), (asked, files)])
+            return conversation.id
         conversation_id = conversation.id if conversation else engine.new_conversation(collection)
         if files:
             into = own_collection(collection)

@@ -8,8 +8,10 @@ import streamlit as st
 
 from localrag.engine import Engine
 from localrag.types import Conversation
+from localrag.ui import state
 from localrag.ui.errors import attempt
 from localrag.ui.ingest import ingest_strip
+from localrag.ui.markup import plain
 from localrag.ui.turns import finished_turn, running_turn
 
 
@@ -34,8 +36,28 @@ def talk(engine: Engine, conversation: Conversation) -> None:
     if running is not None and running.turn.id not in [turn.id for turn in conversation.turns]:
         st.caption("An answer is being written in another version of this conversation.")
         st.button("Stop", icon=":material/stop:", on_click=attempt, args=(engine.stop, conversation.id), key="stop")
+    if state.next_questions(conversation.id):
+        if running is None:  # it ended while this was drawn
+            st.rerun()
+        _next(conversation.id)
     if running is None and any(not job.finished for job in engine.intake.jobs):
         ingest_strip(engine)
+
+
+def _next(conversation_id: str) -> None:
+    """What is asked once the answer is finished, each with the way to take it back."""
+    waiting = state.next_questions(conversation_id)
+    for at, (question, _) in enumerate(waiting):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption(f":material/schedule: Asked next: {plain(question or '')}", width="stretch")
+            st.button(
+                "Take back",
+                key=f"take_back_{at}_{len(waiting)}",
+                type="tertiary",
+                icon=":material/close:",
+                on_click=state.keep_next,
+                args=(conversation_id, [*waiting[:at], *waiting[at + 1 :]]),
+            )
 
 
 def _read_too_early(conversation: Conversation, turn_id: str) -> bool:

@@ -83,7 +83,12 @@ def running_turn(engine: Engine, conversation: Conversation, view: AnswerView) -
 
 @st.fragment(run_every=POLL_S)
 def _growing(engine: Engine, conversation_id: str, drawn: int) -> None:
-    """Draw the answer so far; the page anew at its end, and when its passages come late (`drawn` of them are there)."""
+    """Draw the answer so far; the page anew at its end, and when its passages come late (`drawn` of them are there).
+
+    While evidence is looked for and drawn, for this question or in another tab, nothing else is: the browsers paint on the
+    same cores, and this run waits with the turns above until they have.
+    """
+    PROOF_FIRST.wait()
     view = engine.answer(conversation_id)
     if view is None or view.finished or (len(view.turn.evidence) != drawn and view.turn.mode != "summary"):
         st.rerun()

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 from tests.tools.app_server import chromium_flags, serving
+from tests.tools.chat_server import Served, chat_server
 from tests.tools.posts import lighthouse_post
 from tests.tools.prepare import chromium
 
@@ -31,6 +32,20 @@ def app(data: Path, **settings: str) -> Iterator[str]:
 def address(tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[str]:
     """Where the app answers; one server for nearly all browser tests."""
     with app(tmp_path_factory.mktemp("browser"), LOCALRAG_MODELS_DIR=str(models_dir)) as where:
+        yield where
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[Served]:
+    with chat_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def talks_to(served: Served, tmp_path_factory: pytest.TempPathFactory, models_dir: Path) -> Iterator[str]:
+    """Where an app answers whose model is the server."""
+    settings = {"LOCALRAG_LLM": "server", "LOCALRAG_CHAT_SERVER": served.address, "LOCALRAG_MODELS_DIR": str(models_dir)}
+    with app(tmp_path_factory.mktemp("hostile"), **settings) as where:
         yield where
 
 

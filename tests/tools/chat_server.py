@@ -44,6 +44,16 @@ def said(*words: str) -> Events:
     yield DONE
 
 
+def slowly(*words: str) -> Events:
+    """A good answer that takes its time for each word."""
+    yield event({"role": "assistant", "content": None})
+    for word in words:
+        yield event({"content": word})
+        yield 0.3
+    yield event({}, "stop")
+    yield DONE
+
+
 @dataclass
 class Served:
     """A running server: its address, what it was asked, and how it answers from now on."""

@@ -80,6 +80,7 @@ def stop(page: Page) -> None:
 
 def finish(page: Page) -> None:
     """Wait for the end of the answer, and until the page is at rest."""
+    page.wait_for_timeout(1_000)  # the button comes after the evidence
     page.get_by_role("button", name="Stop", exact=True).wait_for(state="detached")
     page.wait_for_timeout(500)
 
