@@ -10,7 +10,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from localrag.chat.proof_first import PROOF_FIRST
 from localrag.engine import Engine
 from localrag.types import Conversation
-from localrag.ui import state
+from localrag.ui import state, talk_state
 from localrag.ui.errors import show_errors
 from localrag.ui.ingest import own_collection, upload_sources
 from localrag.wording import counted
@@ -19,7 +19,7 @@ DRAWN_WITHIN_S = 0.5
 """From a question to its evidence in the page, no answer goes on; `running_turn` says when it is drawn."""
 
 
-def take_question(engine: Engine, conversation: Conversation | None) -> state.Asked:
+def take_question(engine: Engine, conversation: Conversation | None) -> talk_state.Asked:
     """Draw the field for questions; returns what is to be asked now and the files that came along.
 
     What was asked while an answer was being written is asked when that is finished.
@@ -31,10 +31,11 @@ def take_question(engine: Engine, conversation: Conversation | None) -> state.As
         max_upload_size=engine.settings.documents.max_document_mb,
     )
     if given:
+        PROOF_FIRST.hold(DRAWN_WITHIN_S)
         return given.text, given.files
     clicked = state.take_question()
     if clicked is None and conversation is not None and not _busy(engine, conversation):
-        return state.take_next(conversation.id)
+        return talk_state.take_next(conversation.id)
     return clicked, ()
 
 
@@ -58,7 +59,7 @@ def ask(
             _take_in(engine, conversation, collection, files)
             st.rerun()
         if conversation is not None and asked and _busy(engine, conversation):
-            state.keep_next(conversation.id, [*state.next_questions(conversation.id), (asked, files)])
+            talk_state.keep_next(conversation.id, [*talk_state.next_questions(conversation.id), (asked, files)])
             return conversation.id
         conversation_id = conversation.id if conversation else engine.new_conversation(collection)
         if files:

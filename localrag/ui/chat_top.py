@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import streamlit as st
 
 from localrag.chat.prose import READING
@@ -19,33 +21,68 @@ PROMISE = "The passages that answer come first, then the answer, every sentence 
 ALONE = "The model answers from what it learned. Switch Documents on to have answers proved."
 
 
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """The box of collections above a conversation and the switch beside it: their keys, and what they show at first."""
+
+    key: str
+    switch_key: str
+    first: str | None
+    with_documents: bool
+    gone: str
+
+    @property
+    def now(self) -> str:
+        """The collection to ask as both stand, empty for none; nothing need be drawn for it."""
+        picked = st.session_state.get(self.key, self.first) or self.gone
+        return picked if st.session_state.get(self.switch_key, self.with_documents) else ""
+
+
+def _choice(names: list[str], fallback: str, conversation: Conversation | None) -> _Choice:
+    identity = conversation.id if conversation else ""
+    gone = conversation.collection if conversation and conversation.collection not in ("", *names) else ""
+    # A conversation opens with the collection it was asked about, whatever was chosen elsewhere.
+    known = fallback if conversation else state.collection(names, fallback)
+    return _Choice(
+        key=f"collection_of_{identity}_{state.upload_round()}",
+        switch_key=f"documents_of_{identity or 'new'}_{state.upload_round()}",
+        first=None if gone or not names else known if known in names else names[0],
+        with_documents=conversation.collection != "" if conversation and conversation.turns else True,
+        gone=gone,  # nothing is asked of another collection, or of none, unless somebody chooses it
+    )
+
+
+def collection_asked(names: list[str], fallback: str, conversation: Conversation | None) -> str:
+    """The collection a question is asked about, as `chat_top` returns it, before that is drawn."""
+    return _choice(names, fallback, conversation).now
+
+
 def chat_top(engine: Engine, names: list[str], fallback: str, conversation: Conversation | None) -> str:
     """Draw collection, model and the documents switch; returns the collection to ask, empty for none."""
-    model = engine.model_state
+    model, choice = engine.model_state, _choice(names, fallback, conversation)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        gone = conversation.collection if conversation and conversation.collection not in ("", *names) else ""
-        chosen = gone  # nothing is asked of another collection, or of none, unless somebody chooses it
+        chosen = choice.gone
         if names:
-            # A conversation opens with the collection it was asked about, whatever was chosen elsewhere.
-            key = f"collection_of_{conversation.id if conversation else ''}_{state.upload_round()}"
-            known = fallback if conversation else state.collection(names, fallback)
             picked = st.selectbox(
                 "Collection",
                 names,
-                None if gone else names.index(known) if known in names else 0,
-                key=key,
-                placeholder=f"{gone} was deleted",
+                None if choice.first is None else names.index(choice.first),
+                key=choice.key,
+                placeholder=f"{choice.gone} was deleted",
                 label_visibility="collapsed",
                 width=240,
             )
             if picked:
                 chosen = picked
                 state.choose_collection(picked)
-        default = conversation.collection != "" if conversation and conversation.turns else True
-        key = f"documents_of_{conversation.id if conversation else 'new'}_{state.upload_round()}"
         if conversation:
             chat_settings(engine, conversation)
-        with_documents = st.toggle("Documents", default, key=key, help="Off: the model answers alone, from what it learned")
+        with_documents = st.toggle(
+            "Documents",
+            choice.with_documents,
+            key=choice.switch_key,
+            help="Off: the model answers alone, from what it learned",
+        )
     # On a line of its own: a long name would push what comes with a conversation onto another line, and all below down.
     sign = {"ready": ":green[●]", "loading": ":orange[●]"}.get(model.status, ":red[●]")
     st.caption(f"{sign} {plain(model.name or 'no model')}" + (f" · n_ctx {model.n_ctx:,}" if model.n_ctx else ""))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import streamlit as st
 
 from localrag.engine import Engine
@@ -11,31 +13,51 @@ from localrag.ui import state
 ALL = "All documents"
 
 
-def document_bar(engine: Engine, collection: str, conversation: Conversation | None) -> str | None:
-    """Draw the choice of one document, and what can be done with it; returns its id, None for all."""
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """The box of documents: its options by id with their names, its key, and what it shows at first."""
+
+    names: dict[str, str]
+    key: str
+    first: str | None
+
+
+def _choice(engine: Engine, collection: str, conversation: Conversation | None) -> _Choice:
     known = engine.library.ledger.collection(collection) if collection else None
     records = [record for record in engine.library.ledger.documents(known.id) if record.chunks] if known else []
-    if not records:
-        return None
-    by_id = {record.id: record for record in records}
-    names = _names(records)
     at = conversation.id if conversation else ""
-    ids = sorted(by_id, key=lambda identity: names[identity].casefold())
     picked = state.picked_document(at)
     if picked is None:
         picked = _read_last(conversation)
+    names = _names(records)
+    return _Choice(names, f"document_of_{at or 'new'}_{collection}", picked if picked in names else None)
+
+
+def document_asked(engine: Engine, collection: str, conversation: Conversation | None) -> str | None:
+    """The id of the document a question is asked about, as `document_bar` returns it, before that is drawn."""
+    choice = _choice(engine, collection, conversation)
+    chosen: str | None = st.session_state.get(choice.key, choice.first)
+    return chosen if chosen in choice.names else None
+
+
+def document_bar(engine: Engine, collection: str, conversation: Conversation | None) -> str | None:
+    """Draw the choice of one document, and what can be done with it; returns its id, None for all."""
+    choice = _choice(engine, collection, conversation)
+    if not choice.names:
+        return None
+    ids = sorted(choice.names, key=lambda identity: choice.names[identity].casefold())
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         chosen = st.selectbox(
             "Document",
             ids,
-            ids.index(picked) if picked in by_id else None,
-            format_func=lambda identity: names[identity],
-            key=f"document_of_{at or 'new'}_{collection}",
+            None if choice.first is None else ids.index(choice.first),
+            format_func=lambda identity: choice.names[identity],
+            key=choice.key,
             placeholder=ALL,
             label_visibility="collapsed",
             width=340,
         )
-        state.pick_document(at, chosen or "")
+        state.pick_document(conversation.id if conversation else "", chosen or "")
         if chosen is None:
             return None
         st.button(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -23,27 +23,40 @@ MOST_CARDS = 20
 MOST_SHOWN_CHARS = 60_000
 
 
-def evidence_card(engine: Engine, turn: Turn) -> None:
-    """Draw the passages of a turn, the answering sentence of each highlighted."""
+def evidence_card(engine: Engine, turn: Turn) -> Callable[[], None]:
+    """Draw the passages of a turn, the answering sentence of each highlighted; what is returned draws those folded away.
+
+    Most lie there, and a browser has to build what nobody sees as well: it can wait until the rest is painted.
+    """
     if not turn.evidence:
-        return
+        return lambda: None
     tokens = turn.plan.count("evidence") if turn.plan else 0
     tokens_text = f"{tokens:,} tokens · " if tokens else ""
     given = [(number, evidence) for number, evidence in enumerate(turn.evidence) if evidence.given]
     aside = [(number, evidence) for number, evidence in enumerate(turn.evidence) if not evidence.given]
+    more_frame = aside_frame = None
     with st.container(border=True, gap="small"):
         st.caption(f"Evidence · {_what(given)} · {tokens_text}{turn.timings.search_s * 1000:.0f} ms")
         if turn.confidence is not None and turn.confidence < engine.settings.retrieval.least_confidence:
             st.caption(f":material/help: The documents most likely hold no answer (confidence {turn.confidence:.2f}).")
         _passages(engine, turn, given[:PREVIEW])
         if given[PREVIEW:]:
-            with st.expander(f"{counted(len(given) - PREVIEW, f'more {_word(given)}')}", type="compact"):
+            more_frame = st.expander(f"{counted(len(given) - PREVIEW, f'more {_word(given)}')}", type="compact")
+        if aside:
+            label = f"{counted(len(aside), 'passage')} that the model did not read, for you alone"
+            aside_frame = st.expander(label, type="compact")
+
+    def folded() -> None:
+        if more_frame is not None:
+            with more_frame:
                 _passages(engine, turn, given[PREVIEW:MOST_CARDS])
                 if given[MOST_CARDS:]:
                     st.caption(f"and {len(given) - MOST_CARDS} more, up to the end of the document")
-        if aside:
-            with st.expander(f"{counted(len(aside), 'passage')} that the model did not read, for you alone", type="compact"):
+        if aside_frame is not None:
+            with aside_frame:
                 _passages(engine, turn, aside)
+
+    return folded
 
 
 def _word(given: Sequence[tuple[int, Evidence]]) -> str:

@@ -12,12 +12,13 @@ from localrag.ui.markup import plain
 from localrag.ui.sidebar import sidebar
 
 
-def open_page() -> Engine:
-    """Open the engine and draw the sidebar; ends the page when the engine cannot be opened."""
+def open_page(with_sidebar: bool = True) -> Engine:
+    """Open the engine and draw the sidebar, unless the page does that later; ends the page when there is no engine."""
     engine: Engine | None = None
     with show_errors():
         opened: Engine = get_engine()
-        sidebar(opened)
+        if with_sidebar:
+            sidebar(opened)
         engine = opened
     if engine is None:
         st.stop()

@@ -6,20 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from localrag.prompts.hub import HubPrompt
 from localrag.removal import Removal
 
-Asked = tuple[str | None, Sequence[UploadedFile]]
-"""A question, and the files that came along."""
 _CONVERSATION, _COLLECTION, _NOTICE, _UPLOADS = "conversation_id", "collection", "notice", "uploads"
 _CHOSEN, _READING, _REMOVAL, _DISMISSED = "chosen_documents", "reading_at", "removal", "dismissed_jobs"
 _ASKED, _QUESTION = "removal_asked", "question"
 _LAB_SETTINGS, _LAB_FOUND, _LAB_OPTION = "lab_settings", "lab_found", "w_lab"
 _SERVER_MODELS = "server_models"
 _PICKED, _SUMMARY, _LEAVE = "picked_documents", "summary_of", "leave_for_chat"
-_TROUBLE, _NEXT = "trouble", "next_questions"
+_TROUBLE = "trouble"
 _ADDRESS = "c"
 COLLECTION_BOX = "collection_box"
 FORMAT_BOX, PROMPT_BOX = "w_template", "w_prompt"
@@ -91,24 +88,6 @@ def take_question() -> str | None:
     """The question of `ask`, once."""
     question: str | None = st.session_state.pop(_QUESTION, None)
     return question
-
-
-def next_questions(conversation: str) -> list[Asked]:
-    """What was asked while the conversation's answer was being written, in its order."""
-    waiting: dict[str, list[Asked]] = st.session_state.get(_NEXT, {})
-    return waiting.get(conversation, [])
-
-
-def keep_next(conversation: str, questions: Sequence[Asked]) -> None:
-    """Remember what is to be asked once the conversation's answer is finished, over pages."""
-    st.session_state[_NEXT] = st.session_state.get(_NEXT, {}) | {conversation: list(questions)}
-
-
-def take_next(conversation: str) -> Asked:
-    """The first of them, once; (None, ()) when there is none."""
-    questions = next_questions(conversation)
-    keep_next(conversation, questions[1:])
-    return questions[0] if questions else (None, ())
 
 
 def picked_document(conversation: str) -> str | None:

@@ -8,11 +8,15 @@ import streamlit as st
 
 from localrag.engine import Engine
 from localrag.types import Conversation
-from localrag.ui import state
+from localrag.ui import talk_state
 from localrag.ui.errors import attempt
 from localrag.ui.ingest import ingest_strip
 from localrag.ui.markup import plain
 from localrag.ui.turns import finished_turn, running_turn
+from localrag.wording import counted
+
+MOST_DRAWN = 5
+"""Turns. A browser draws all of a page again and again while it changes: with eight more, evidence came 0.1 s later."""
 
 
 def talk(engine: Engine, conversation: Conversation) -> None:
@@ -25,10 +29,13 @@ def talk(engine: Engine, conversation: Conversation) -> None:
             turns = tuple(view.turn if turn.id == view.turn.id else turn for turn in conversation.turns)
             conversation = replace(conversation, turns=turns)
     in_making = running.turn.id if running is not None else ""
+    drawn = _drawn(conversation)
     frames = [(turn, st.container()) for turn in conversation.turns]
     # The one in the making first: its evidence waits for nothing that stands above it.
     for turn, frame in sorted(frames, key=lambda item: item[0].id != in_making):
         with frame:
+            if turn.id not in drawn:
+                continue
             if running is not None and turn.id == in_making:
                 running_turn(engine, conversation, running)
             else:
@@ -36,7 +43,7 @@ def talk(engine: Engine, conversation: Conversation) -> None:
     if running is not None and running.turn.id not in [turn.id for turn in conversation.turns]:
         st.caption("An answer is being written in another version of this conversation.")
         st.button("Stop", icon=":material/stop:", on_click=attempt, args=(engine.stop, conversation.id), key="stop")
-    if state.next_questions(conversation.id):
+    if talk_state.next_questions(conversation.id):
         if running is None:  # it ended while this was drawn
             st.rerun()
         _next(conversation.id)
@@ -44,9 +51,26 @@ def talk(engine: Engine, conversation: Conversation) -> None:
         ingest_strip(engine)
 
 
+def _drawn(conversation: Conversation) -> frozenset[str]:
+    """The ids of the turns to draw: of the last ones, or of all when that was asked for, with the button that asks for it."""
+    hidden = len(conversation.turns) - MOST_DRAWN
+    with st.container():  # every turn keeps its place on the page, whatever stands above it
+        if hidden <= 0 or talk_state.is_whole(conversation.id):
+            return frozenset(turn.id for turn in conversation.turns)
+        st.button(
+            f"Show {counted(hidden, 'earlier question')}",
+            key="show_whole",
+            type="tertiary",
+            icon=":material/history:",
+            on_click=talk_state.show_whole,
+            args=(conversation.id,),
+        )
+    return frozenset(turn.id for turn in conversation.turns[hidden:])
+
+
 def _next(conversation_id: str) -> None:
     """What is asked once the answer is finished, each with the way to take it back."""
-    waiting = state.next_questions(conversation_id)
+    waiting = talk_state.next_questions(conversation_id)
     for at, (question, _) in enumerate(waiting):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption(f":material/schedule: Asked next: {plain(question or '')}", width="stretch")
@@ -55,7 +79,7 @@ def _next(conversation_id: str) -> None:
                 key=f"take_back_{at}_{len(waiting)}",
                 type="tertiary",
                 icon=":material/close:",
-                on_click=state.keep_next,
+                on_click=talk_state.keep_next,
                 args=(conversation_id, [*waiting[:at], *waiting[at + 1 :]]),
             )
 

@@ -37,7 +37,7 @@ def finished_turn(engine: Engine, conversation: Conversation, turn: Turn, busy: 
     with st.chat_message("assistant", avatar=":material/menu_book:"):
         version_line(engine, conversation, turn)
         made_from(turn)
-        evidence_card(engine, turn)
+        evidence_card(engine, turn)()
         _thinking(turn)
         if turn.answer:
             st.html(answer(turn.answer, turn.sentences))
@@ -74,9 +74,10 @@ def running_turn(engine: Engine, conversation: Conversation, view: AnswerView) -
     question(view.turn)
     with st.chat_message("assistant", avatar=":material/menu_book:"):
         made_from(view.turn)
-        evidence_card(engine, view.turn)
+        folded = evidence_card(engine, view.turn)
         PROOF_FIRST.hold(PAINTED_S)
         _growing(engine, conversation.id, len(view.turn.evidence))
+        folded()
         # Outside the part that is drawn anew eight times a second: a button must hold still under a finger.
         st.button("Stop", icon=":material/stop:", on_click=attempt, args=(engine.stop, conversation.id), key="stop")
 

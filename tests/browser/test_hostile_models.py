@@ -121,6 +121,7 @@ def test_a_collection_that_is_deleted_while_its_answer_is_written(
     other = browser.new_page()
     other.goto(f"{talks_to}/documents")
     other.get_by_test_id("stMain").get_by_role("button", name="More").click()
+    other.get_by_role("tab", name="Rebuild or delete").click()
     other.get_by_test_id("stPopoverBody").get_by_test_id("stCheckbox").last.click()
     other.get_by_role("button", name="Delete the collection").click()
     expect(other.get_by_text("kiln.md")).to_have_count(0)
