@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import streamlit as st
 
 from localrag.chat.jobs import AnswerView, progress_text
@@ -70,28 +72,39 @@ def made_from(turn: Turn) -> None:
 
 
 def running_turn(engine: Engine, conversation: Conversation, view: AnswerView) -> None:
-    """A turn in the making: the evidence now, by this run; the answer as it grows, by a fragment that polls."""
+    """A turn in the making: the evidence now, by this run; the answer as it grows, by a fragment that polls.
+
+    All that comes after the evidence waits until a browser has painted it.
+    """
     question(view.turn)
     with st.chat_message("assistant", avatar=":material/menu_book:"):
         made_from(view.turn)
         folded = evidence_card(engine, view.turn)
-        PROOF_FIRST.hold(PAINTED_S)
-        _growing(engine, conversation.id, len(view.turn.evidence))
-        folded()
-        # Outside the part that is drawn anew eight times a second: a button must hold still under a finger.
+        _growing(engine, conversation.id, _Drawn(len(view.turn.evidence)))
+        # Outside the part that is drawn anew five times a second: a button must hold still under a finger.
         st.button("Stop", icon=":material/stop:", on_click=attempt, args=(engine.stop, conversation.id), key="stop")
+        if view.turn.evidence and not view.turn.answer:
+            PROOF_FIRST.hold(PAINTED_S)
+            PROOF_FIRST.wait()
+        folded()
+
+
+@dataclass(slots=True)
+class _Drawn:
+    """What of a turn in the making is on the page: so many passages, and whether its growing answer is."""
+
+    passages: int
+    answer: bool = False
 
 
 @st.fragment(run_every=POLL_S)
-def _growing(engine: Engine, conversation_id: str, drawn: int) -> None:
-    """Draw the answer so far; the page anew at its end, and when its passages come late (`drawn` of them are there).
-
-    While evidence is looked for and drawn, for this question or in another tab, nothing else is: the browsers paint on the
-    same cores, and this run waits with the turns above until they have.
-    """
-    PROOF_FIRST.wait()
+def _growing(engine: Engine, conversation_id: str, drawn: _Drawn) -> None:
+    """Draw the answer so far; the page anew at its end, and when its passages come late."""
+    if drawn.answer:  # the browsers paint on the same cores: a poll waits for evidence that is drawn in another tab
+        PROOF_FIRST.wait()
+    drawn.answer = True
     view = engine.answer(conversation_id)
-    if view is None or view.finished or (len(view.turn.evidence) != drawn and view.turn.mode != "summary"):
+    if view is None or view.finished or (len(view.turn.evidence) != drawn.passages and view.turn.mode != "summary"):
         st.rerun()
     else:
         _thinking(view.turn)

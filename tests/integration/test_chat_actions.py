@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from localrag.documents.source import Source
 from localrag.engine import Engine
 from localrag.types import Turn
+from localrag.ui.talk import MOST_DRAWN
 from tests.integration.test_pages import APP, WAIT_S, app, conversation_of, engine
 from tests.integration.test_pages import shown as page_text
 
@@ -200,6 +202,38 @@ def test_files_of_a_newcomer_never_go_into_the_guide(app: AppTest, engine: Engin
     assert [r.name for r in engine.library.documents("LocalRAG guide")] == ["guide.md"]
     assert {r.name for r in engine.library.documents("default")} == {"tea.txt", "coffee.txt"}
     assert next(s for s in app.selectbox if s.label == "Collection").value == "default"
+
+
+def test_of_a_long_chat_the_last_turns_are_drawn_and_the_others_at_a_click(app: AppTest, engine: Engine) -> None:
+    for number in range(MOST_DRAWN + 2):
+        ask(app, engine, f"How long does tea number {number} need?")
+    assert len(app.chat_message) == 2 * MOST_DRAWN
+    button = app.button(key="show_whole")
+    assert button.label == "Show 2 earlier questions"
+    button.click().run()
+    assert len(app.chat_message) == 2 * (MOST_DRAWN + 2)
+    assert "show_whole" not in keys(app)
+
+
+def test_a_question_asked_too_early_waits_and_can_be_taken_back(app: AppTest, engine: Engine) -> None:
+    ask(app, engine, QUESTION)
+    gate = threading.Event()
+    engine._worker.submit(lambda _model: gate.wait(WAIT_S))
+    try:
+        app.chat_input[0].set_value("How hot is the kettle?").run()
+        app.chat_input[0].set_value("Who drinks it?").run()
+        app.chat_input[0].set_value("Where is the cup?").run()
+        assert "Asked next: Who drinks it?" in shown(app)
+        assert "Asked next: Where is the cup?" in shown(app)
+        app.button(key="take_back_0_2").click().run()
+        assert "Asked next: Who drinks it?" not in shown(app)
+    finally:
+        gate.set()
+    settle(app, engine)
+    turns = settle(app, engine)
+    assert [turn.question for turn in turns] == [QUESTION, "How hot is the kettle?", "Where is the cup?"]
+    assert not any(turn.error for turn in turns)
+    assert "Asked next" not in shown(app)
 
 
 def test_chat_only_is_one_switch_and_marked_on_the_turn(app: AppTest, engine: Engine) -> None:

@@ -18,7 +18,7 @@ from localrag.documents.ingest import Control, IngestEvent
 from localrag.documents.source import Source, sources_at
 from localrag.engine import Engine
 from localrag.removal import Removal
-from localrag.settings import Settings
+from localrag.settings import GUIDE_COLLECTION, Settings
 from localrag.sync import keep_in_sync
 from localrag.types import SourceRecord
 from tests.integration.test_pages import WAIT_S, app, engine, shown
@@ -154,6 +154,23 @@ def test_a_document_is_read_again_from_its_file(app: AppTest, engine: Engine, tm
     assert not page.exception
     assert engine.intake.jobs[-1].wait(WAIT_S)
     assert [event.status for event in engine.intake.jobs[-1].snapshot().events] == ["replaced"]
+
+
+def test_what_is_added_while_the_guide_is_shown_goes_into_a_collection_of_its_own(
+    app: AppTest, engine: Engine, tmp_path: Path
+) -> None:
+    assert engine.intake.start(GUIDE_COLLECTION, [Source("guide.md", data=b"# Guide\n\nThe guide.")]).wait(WAIT_S)
+    (tmp_path / "mine.txt").write_text("The juice is sweet.", "utf-8")
+    app.session_state["collection"] = GUIDE_COLLECTION
+    page = app.switch_page("pages/documents.py").run()
+    assert "The guide stays as it is" in shown(page)
+    by_label(page.text_input, "A web address, or a folder on this machine").set_value(str(tmp_path / "mine.txt"))
+    by_label(page.button, "Add").click().run()
+    assert not page.exception
+    assert engine.intake.wait(WAIT_S)
+    assert [record.name for record in engine.library.documents(GUIDE_COLLECTION)] == ["guide.md"]
+    assert "mine.txt" in [record.name for record in engine.library.documents("default")]
+    assert by_label(page.selectbox, "Collection").value == "default"
 
 
 @pytest.fixture
