@@ -25,11 +25,13 @@ WATCH = """() => {
 
 @pytest.mark.parametrize("width", [1440, 390])
 def test_nothing_jumps_from_the_question_to_the_end_of_its_answer(page: Page, address: str, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 900})
     page.goto(address)
     expect(page.get_by_text("Ask your documents")).to_be_visible()
     page.get_by_role("combobox", name="Collection").click()  # the guide answers this, whatever else is in by now
     page.get_by_role("option", name="LocalRAG guide").click()
+    expect(page.get_by_role("button", name="How do I stop an answer?")).to_be_visible()
+    page.set_viewport_size({"width": width, "height": 900})
+    page.wait_for_timeout(1_000)  # until all stands in its new place
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
     page.evaluate(WATCH)
     ask(page, "Where is my data kept?")
