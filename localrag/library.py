@@ -234,9 +234,9 @@ class Library(Stores):
         if within is not None and not chunk_ids_of(self.ledger.db, within):
             with_text = [one for one in self.ledger.documents(record.id) if one.chunks]
             there = ", ".join(sorted({one.type for one in with_text}) + sorted({one.language for one in with_text} - {""}))
+            told = f" (there are: {there})" if there else ""
             raise StoreError(
-                f"No document with text in the collection {record.name} fits what was asked for (there are: {there})."
-                " Ask for less."
+                f"No document with text in the collection {record.name} fits what was asked for{told}. Ask for less."
             )
         if record.chunks and not result.evidence and not self.index().count(record.index_name):
             raise StoreError(

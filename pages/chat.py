@@ -11,36 +11,40 @@ from localrag.ui.errors import draw_error, show_errors
 from localrag.ui.page import open_page
 from localrag.ui.sidebar import sidebar
 from localrag.ui.talk import talk
+from localrag.ui.talk_state import Asked
 
 st.set_page_config(layout="centered")
 engine = open_page(with_sidebar=False)
 top, body = st.container(), st.container()
 names: list[str] = []
-conversation_id, conversation, fallback, new = None, None, "", False
+conversation_id, conversation, fallback, known, new = None, None, "", False, False
 with show_errors():
     conversation_id = state.conversation_id()
     conversation = engine.store.find(conversation_id) if conversation_id else None
+    known = True
     names = [record.name for record in engine.library.collections()]
     fallback = next((name for name in (DEFAULT_COLLECTION, GUIDE_COLLECTION) if name in names), "")
-    fallback = conversation.collection if conversation and conversation.collection in names else fallback
-    asked, files = take_question(engine, conversation)
+    kept = conversation.collection if conversation and conversation.collection in names else fallback
     summary = state.take_summary()
-    new = bool(asked or files or summary)
+    asked = take_question(engine, conversation, or_waiting=not summary)
+    new = bool(asked or summary)
     if new:
         with body:
-            collection = collection_asked(names, fallback, conversation)
-            document = document_asked(engine, collection, conversation)
-            conversation_id = ask(engine, conversation, collection, document, asked, files, summary)
+            asked = asked or Asked()
+            collection = asked.collection if asked.waited else collection_asked(names, kept, conversation)
+            document = asked.document if asked.waited else document_asked(engine, collection, conversation)
+            conversation_id, done = ask(engine, conversation, collection, document, asked, summary)
             conversation = engine.store.find(conversation_id) if conversation_id else None
             if conversation is not None:
-                talk(engine, conversation)
-            fallback = conversation.collection if conversation and conversation.collection in names else fallback
+                talk(engine, conversation, go_on=done)
+            names = [record.name for record in engine.library.collections()]  # a file may have begun one
 with show_errors():
     sidebar(engine)
     with top:
-        collection = chat_top(engine, names, fallback, conversation)
+        kept = conversation.collection if conversation and conversation.collection in names else fallback
+        collection = chat_top(engine, names, kept, conversation)
         document = document_bar(engine, collection, conversation)
-        if conversation_id and conversation is None:
+        if known and conversation_id and conversation is None:
             st.caption("This conversation was deleted. Ask something to start a new one.")
             state.open_conversation(None)
         if trouble := state.take_trouble():
@@ -48,6 +52,6 @@ with show_errors():
     with body:
         if conversation is not None and not new:
             talk(engine, conversation)
-        elif conversation is None and not new:
+        elif conversation is None and known and not new:
             with st.container():  # one frame: it goes as a whole when the first question is asked, and moves nothing
                 welcome(engine, collection, document)

@@ -72,11 +72,14 @@ class Answering:
         """Evaluate what the next question's prompt begins with, before it is asked: its first word comes sooner."""
         if self.hub_prompt is not None or not isinstance(model, ReadsAhead):
             return
-        form = with_format(model, self.choice)
-        with suppress(LocalRagError):  # a window without room for another question says so when it is asked
-            documents = self.embeddings is not None
+        try:
+            form, documents = with_format(model, self.choice), self.embeddings is not None
             tokens = next_opening(form, model.model_id, [*self.turns, turn], self.settings, documents)
             model.read_ahead(tokens, MOST_AHEAD)
+        except LocalRagError as exc:
+            logger.debug("nothing was read ahead: %s", exc)  # the next question says why, if that hinders it too
+        except Exception:  # the answer is there: nothing that only makes the next one sooner may take it away
+            logger.exception("reading ahead failed")
 
     def reads_whole(self, model: LoadedModel | None, question: str) -> bool | None:
         """Whether the window holds all of the picked document, None without a model; on any thread that holds the model."""

@@ -19,10 +19,10 @@ DRAWN_WITHIN_S = 0.5
 """From a question to its evidence in the page, no answer goes on; `running_turn` says when it is drawn."""
 
 
-def take_question(engine: Engine, conversation: Conversation | None) -> talk_state.Asked:
-    """Draw the field for questions; returns what is to be asked now and the files that came along.
+def take_question(engine: Engine, conversation: Conversation | None, or_waiting: bool) -> talk_state.Asked | None:
+    """Draw the field for questions; returns what is to be asked now, if anything is.
 
-    What was asked while an answer was being written is asked when that is finished.
+    With `or_waiting` that may be what was asked while an answer was being written, once that is finished.
     """
     given = st.chat_input(
         "Your question, or files",
@@ -31,17 +31,25 @@ def take_question(engine: Engine, conversation: Conversation | None) -> talk_sta
         max_upload_size=engine.settings.documents.max_document_mb,
     )
     if given:
-        PROOF_FIRST.hold(DRAWN_WITHIN_S)
-        return given.text, given.files
+        if not _busy(engine, conversation):
+            PROOF_FIRST.hold(DRAWN_WITHIN_S)
+        return talk_state.Asked(given.text or "", given.files)
     clicked = state.take_question()
-    if clicked is None and conversation is not None and not _busy(engine, conversation):
+    if clicked is not None:
+        return talk_state.Asked(clicked)
+    if or_waiting and conversation is not None and not _busy(engine, conversation):
         return talk_state.take_next(conversation.id)
-    return clicked, ()
+    return None
 
 
-def _busy(engine: Engine, conversation: Conversation) -> bool:
-    view = engine.answer(conversation.id)
+def _busy(engine: Engine, conversation: Conversation | None) -> bool:
+    view = engine.answer(conversation.id) if conversation is not None else None
     return view is not None and not view.finished
+
+
+def _waits(engine: Engine, conversation: Conversation) -> bool:
+    """Whether a question has to wait: for an answer, or for others that were asked before it."""
+    return _busy(engine, conversation) or bool(talk_state.next_questions(conversation.id))
 
 
 def ask(
@@ -49,22 +57,24 @@ def ask(
     conversation: Conversation | None,
     collection: str,
     document: str | None,
-    asked: str | None,
-    files: Sequence[UploadedFile],
+    asked: talk_state.Asked,
     summary: str | None,
-) -> str | None:
-    """Ask it; returns the id of the conversation, None when nothing could be asked, which is said."""
+) -> tuple[str | None, bool]:
+    """Ask it, or let it wait for the answer that is being written; returns the id of the conversation, None when there is
+    none, and whether it could be asked. Why it could not is said.
+    """
+    question, files = asked.text, asked.files
     with show_errors():
-        if files and not (asked or "").strip():
+        if files and not question.strip():
             _take_in(engine, conversation, collection, files)
             st.rerun()
-        if conversation is not None and asked and _busy(engine, conversation):
-            talk_state.keep_next(conversation.id, [*talk_state.next_questions(conversation.id), (asked, files)])
-            return conversation.id
+        if conversation is not None and question and not asked.waited and _waits(engine, conversation):
+            talk_state.keep_next(conversation.id, talk_state.Asked(question, files, True, collection, document))
+            return conversation.id, True
         conversation_id = conversation.id if conversation else engine.new_conversation(collection)
         if files:
             into = own_collection(collection)
-            engine.attachments.ask(conversation_id, asked or "", upload_sources(files), into)
+            engine.attachments.ask(conversation_id, question, upload_sources(files), into)
             _switch(conversation_id, into)
         else:
             engine.store.set_collection(conversation_id, collection)
@@ -72,12 +82,13 @@ def ask(
                 engine.summarise(conversation_id, summary)
             else:
                 PROOF_FIRST.hold(DRAWN_WITHIN_S)
-                engine.ask(conversation_id, asked or "", document=document)
+                engine.ask(conversation_id, question, document=document)
         state.begin_conversation(conversation_id) if conversation is None else state.open_conversation(conversation_id)
-        return conversation_id
-    if asked:
-        st.text(f"Not asked: {asked}")
-    return conversation.id if conversation else None
+        return conversation_id, True
+    PROOF_FIRST.hold(0.0)
+    if question:
+        st.text(f"Not asked: {question}")
+    return conversation.id if conversation else None, False
 
 
 def _take_in(engine: Engine, conversation: Conversation | None, collection: str, files: Sequence[UploadedFile]) -> None:

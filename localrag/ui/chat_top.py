@@ -25,6 +25,7 @@ ALONE = "The model answers from what it learned. Switch Documents on to have ans
 class _Choice:
     """The box of collections above a conversation and the switch beside it: their keys, and what they show at first."""
 
+    names: list[str]
     key: str
     switch_key: str
     first: str | None
@@ -34,7 +35,8 @@ class _Choice:
     @property
     def now(self) -> str:
         """The collection to ask as both stand, empty for none; nothing need be drawn for it."""
-        picked = st.session_state.get(self.key, self.first) or self.gone
+        picked = st.session_state.get(self.key)
+        picked = picked if picked in self.names else self.first or self.gone
         return picked if st.session_state.get(self.switch_key, self.with_documents) else ""
 
 
@@ -44,6 +46,7 @@ def _choice(names: list[str], fallback: str, conversation: Conversation | None) 
     # A conversation opens with the collection it was asked about, whatever was chosen elsewhere.
     known = fallback if conversation else state.collection(names, fallback)
     return _Choice(
+        names,
         key=f"collection_of_{identity}_{state.upload_round()}",
         switch_key=f"documents_of_{identity or 'new'}_{state.upload_round()}",
         first=None if gone or not names else known if known in names else names[0],
@@ -63,6 +66,8 @@ def chat_top(engine: Engine, names: list[str], fallback: str, conversation: Conv
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         chosen = choice.gone
         if names:
+            if choice.first is not None and st.session_state.get(choice.key, choice.first) is None:
+                del st.session_state[choice.key]  # it was drawn when there was nothing to choose
             picked = st.selectbox(
                 "Collection",
                 names,

@@ -36,8 +36,12 @@ def _choice(engine: Engine, collection: str, conversation: Conversation | None) 
 def document_asked(engine: Engine, collection: str, conversation: Conversation | None) -> str | None:
     """The id of the document a question is asked about, as `document_bar` returns it, before that is drawn."""
     choice = _choice(engine, collection, conversation)
+    if not choice.names:
+        return None
     chosen: str | None = st.session_state.get(choice.key, choice.first)
-    return chosen if chosen in choice.names else None
+    chosen = chosen if chosen in choice.names else None
+    state.pick_document(conversation.id if conversation else "", chosen or "")
+    return chosen
 
 
 def document_bar(engine: Engine, collection: str, conversation: Conversation | None) -> str | None:

@@ -19,8 +19,11 @@ MOST_DRAWN = 5
 """Turns. A browser draws all of a page again and again while it changes: with eight more, evidence came 0.1 s later."""
 
 
-def talk(engine: Engine, conversation: Conversation) -> None:
-    """Draw the branch that is shown, and documents on their way in."""
+def talk(engine: Engine, conversation: Conversation, go_on: bool = True) -> None:
+    """Draw the branch that is shown, and documents on their way in.
+
+    With `go_on` a question that waits is asked as soon as nothing stands before it; else what the page says would be gone.
+    """
     view = engine.answer(conversation.id)
     running = view if view is not None and not view.finished else None
     if view is not None and view.finished and _read_too_early(conversation, view.turn.id):
@@ -44,7 +47,7 @@ def talk(engine: Engine, conversation: Conversation) -> None:
         st.caption("An answer is being written in another version of this conversation.")
         st.button("Stop", icon=":material/stop:", on_click=attempt, args=(engine.stop, conversation.id), key="stop")
     if talk_state.next_questions(conversation.id):
-        if running is None:  # it ended while this was drawn
+        if running is None and go_on:  # it ended while this was drawn
             st.rerun()
         _next(conversation.id)
     if running is None and any(not job.finished for job in engine.intake.jobs):
@@ -70,17 +73,16 @@ def _drawn(conversation: Conversation) -> frozenset[str]:
 
 def _next(conversation_id: str) -> None:
     """What is asked once the answer is finished, each with the way to take it back."""
-    waiting = talk_state.next_questions(conversation_id)
-    for at, (question, _) in enumerate(waiting):
+    for at, asked in enumerate(talk_state.next_questions(conversation_id)):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.caption(f":material/schedule: Asked next: {plain(question or '')}", width="stretch")
+            st.caption(f":material/schedule: Asked next: {plain(asked.text)}", width="stretch")
             st.button(
                 "Take back",
-                key=f"take_back_{at}_{len(waiting)}",
+                key=f"take_back_{at}",
                 type="tertiary",
                 icon=":material/close:",
-                on_click=talk_state.keep_next,
-                args=(conversation_id, [*waiting[:at], *waiting[at + 1 :]]),
+                on_click=talk_state.take_back,
+                args=(conversation_id, asked),
             )
 
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-Asked = tuple[str | None, Sequence[UploadedFile]]
-"""A question, and the files that came along."""
 _NEXT, _WHOLE = "next_questions", "whole_conversations"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question and the files that came along. One that `waited` has what the boxes said when it was asked."""
+
+    text: str = ""
+    files: Sequence[UploadedFile] = ()
+    waited: bool = False
+    collection: str = ""
+    document: str | None = None
 
 
 def next_questions(conversation: str) -> list[Asked]:
@@ -18,16 +28,25 @@ def next_questions(conversation: str) -> list[Asked]:
     return waiting.get(conversation, [])
 
 
-def keep_next(conversation: str, questions: Sequence[Asked]) -> None:
-    """Remember what is to be asked once the conversation's answer is finished, over pages."""
-    st.session_state[_NEXT] = st.session_state.get(_NEXT, {}) | {conversation: list(questions)}
+def keep_next(conversation: str, asked: Asked) -> None:
+    """Remember what is to be asked once the conversation's answer is finished, over pages, behind what waits already."""
+    _keep(conversation, [*next_questions(conversation), asked])
 
 
-def take_next(conversation: str) -> Asked:
-    """The first of them, once; (None, ()) when there is none."""
+def take_next(conversation: str) -> Asked | None:
+    """The first of them, once; None when there is none."""
     questions = next_questions(conversation)
-    keep_next(conversation, questions[1:])
-    return questions[0] if questions else (None, ())
+    _keep(conversation, questions[1:])
+    return questions[0] if questions else None
+
+
+def take_back(conversation: str, asked: Asked) -> None:
+    """Forget one of them, if it was not asked meanwhile."""
+    _keep(conversation, [one for one in next_questions(conversation) if one is not asked])
+
+
+def _keep(conversation: str, questions: Sequence[Asked]) -> None:
+    st.session_state[_NEXT] = st.session_state.get(_NEXT, {}) | {conversation: list(questions)}
 
 
 def is_whole(conversation: str) -> bool:

@@ -83,8 +83,8 @@ def running_turn(engine: Engine, conversation: Conversation, view: AnswerView) -
         _growing(engine, conversation.id, _Drawn(len(view.turn.evidence)))
         # Outside the part that is drawn anew five times a second: a button must hold still under a finger.
         st.button("Stop", icon=":material/stop:", on_click=attempt, args=(engine.stop, conversation.id), key="stop")
-        if view.turn.evidence and not view.turn.answer:
-            PROOF_FIRST.hold(PAINTED_S)
+        if not view.turn.answer:
+            PROOF_FIRST.hold(PAINTED_S if view.turn.evidence else 0.0)
             PROOF_FIRST.wait()
         folded()
 

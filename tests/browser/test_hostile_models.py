@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import threading
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.test_whole_way import ask, finished
-from tests.tools.chat_server import Events, Served, event, said, slowly
+from tests.tools.chat_server import Events, Served, event, gated, said
 
 pytestmark = pytest.mark.browser
 
@@ -73,10 +74,11 @@ def test_a_server_that_breaks_off_keeps_what_it_wrote(page: Page, served: Served
 def test_settings_that_change_while_an_answer_is_written_leave_it_alone(
     browser: Browser, page: Page, served: Served, talks_to: str
 ) -> None:
-    served.answer = lambda _asked: slowly(*[f"word{number} " for number in range(20)])
+    gate = threading.Event()
+    served.answer = lambda _asked: gated(gate, "The first ", "and the last word.")
     new_chat(page, talks_to)
     ask(page, QUESTION)
-    expect(page.get_by_text("word1 ").first).to_be_visible()
+    expect(page.get_by_text("The first").first).to_be_visible()
     other = browser.new_page()
     other.goto(f"{talks_to}/model")
     slider = other.get_by_role("slider", name="temperature")
@@ -86,12 +88,14 @@ def test_settings_that_change_while_an_answer_is_written_leave_it_alone(
     other.get_by_role("button", name="Apply").click()
     expect(other.get_by_text(re.compile("Apply changes temperature"))).to_have_count(0)
     other.close()
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_be_visible()
+    gate.set()
     finished(page)
-    expect(page.get_by_text("word19").first).to_be_visible()
-    assert served.asked[-1]["temperature"] == 0
+    expect(page.get_by_text("and the last word.").first).to_be_visible()
+    before = served.asked[-1]["temperature"]
     ask(page, QUESTION)
-    expect(page.get_by_text("word19")).to_have_count(2)
-    assert served.asked[-1]["temperature"] > 0
+    expect(page.get_by_text("and the last word.")).to_have_count(2)
+    assert served.asked[-1]["temperature"] > before
 
 
 def test_signs_of_a_template_and_an_order_in_the_question_stay_text(page: Page, served: Served, talks_to: str) -> None:
@@ -111,13 +115,14 @@ def test_a_collection_that_is_deleted_while_its_answer_is_written(
 ) -> None:
     notes = tmp_path / "kiln.md"
     notes.write_text("# Kiln\n\nThe blue glaze matures at 1,240 degrees. The kiln cools for nine hours.\n", "utf-8")
-    served.answer = lambda _asked: slowly(*[f"word{number} " for number in range(40)])
+    gate = threading.Event()
+    served.answer = lambda _asked: gated(gate, "The first ", "and the last word.")
     page.goto(f"{talks_to}/documents")
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(notes)
     expect(page.get_by_text("1 of 1 documents in")).to_be_visible()
     new_chat(page, talks_to)
     ask(page, "For how long does the kiln cool?")
-    expect(page.get_by_text("word1 ").first).to_be_visible()
+    expect(page.get_by_text("The first").first).to_be_visible()
     other = browser.new_page()
     other.goto(f"{talks_to}/documents")
     other.get_by_test_id("stMain").get_by_role("button", name="More").click()
@@ -126,23 +131,28 @@ def test_a_collection_that_is_deleted_while_its_answer_is_written(
     other.get_by_role("button", name="Delete the collection").click()
     expect(other.get_by_text("kiln.md")).to_have_count(0)
     other.close()
+    gate.set()
     finished(page)
-    expect(page.get_by_text("word39").first).to_be_visible()
+    expect(page.get_by_text("and the last word.").first).to_be_visible()
     expect(page.locator("mark").filter(has_text="nine hours").first).to_be_visible()
 
 
 def test_questions_asked_while_an_answer_is_written_are_asked_after_it(page: Page, served: Served, talks_to: str) -> None:
-    served.answer = lambda _asked: slowly(*[f"word{number} " for number in range(16)])
+    gate = threading.Event()
+    served.answer = lambda _asked: gated(gate, "The first ", "and the last word.")
     new_chat(page, talks_to)
     ask(page, QUESTION)
-    expect(page.get_by_text("word1 ").first).to_be_visible()
+    expect(page.get_by_text("The first").first).to_be_visible()
     ask(page, "How do I stop an answer?")
-    ask(page, "Which files can be read?")
     expect(page.get_by_text("Asked next: How do I stop an answer?")).to_be_visible()
+    ask(page, "Which files can be read?")
     expect(page.get_by_text("Asked next: Which files can be read?")).to_be_visible()
     page.get_by_role("button", name="Take back").last.click()
     expect(page.get_by_text("Asked next: Which files can be read?")).to_have_count(0)
-    expect(page.get_by_text("word15")).to_have_count(2)  # both answers
+    page.get_by_test_id("stCheckbox").get_by_text("Documents", exact=True).click()  # for what is asked after that
+    gate.set()
+    expect(page.get_by_text("and the last word.")).to_have_count(2)  # both answers
     finished(page)
     expect(page.get_by_text("Asked next")).to_have_count(0)
     expect(page.get_by_test_id("stChatMessage")).to_have_count(4)
+    assert served.asked[-1]["messages"][-1]["content"].startswith("Context:")

@@ -12,8 +12,9 @@ from streamlit.testing.v1 import AppTest
 from localrag.documents.source import Source
 from localrag.engine import Engine
 from localrag.types import Turn
+from localrag.ui.cache import get_engine
 from localrag.ui.talk import MOST_DRAWN
-from tests.integration.test_pages import APP, WAIT_S, app, conversation_of, engine
+from tests.integration.test_pages import APP, TEA, WAIT_S, app, conversation_of, engine
 from tests.integration.test_pages import shown as page_text
 
 __all__ = ["app", "engine"]
@@ -204,6 +205,56 @@ def test_files_of_a_newcomer_never_go_into_the_guide(app: AppTest, engine: Engin
     assert next(s for s in app.selectbox if s.label == "Collection").value == "default"
 
 
+def test_a_newcomers_first_question_with_a_file_leads_to_others_about_it(app: AppTest) -> None:
+    app.run()
+    engine = get_engine()
+    engine.start_model(wait=True)
+    assert engine.intake.start("LocalRAG guide", [Source("guide.md", data=b"# Guide\n\nThe guide.")]).wait(WAIT_S)
+    app.run()
+    app.chat_input[0].upload("tea.txt", TEA.encode()).set_value(QUESTION).run()
+    settle(app, engine)
+    for question in ("When does the kettle boil?", "How hot is it?"):
+        assert next(s for s in app.selectbox if s.label == "Collection").value == "default"
+        assert (ask(app, engine, question)).mode == "documents"
+
+
+def test_what_waits_is_asked_of_what_the_boxes_said_when_it_was_asked(app: AppTest, engine: Engine) -> None:
+    ask(app, engine, QUESTION)
+    gate = threading.Event()
+    engine._worker.submit(lambda _model: gate.wait(WAIT_S))
+    try:
+        app.chat_input[0].set_value("How hot is the kettle?").run()
+        app.toggle[0].set_value(False).run()
+        app.chat_input[0].set_value("Hello there").run()
+        app.toggle[0].set_value(True).run()
+    finally:
+        gate.set()
+    for _ in range(3):
+        turns = settle(app, engine)
+    assert [turn.mode for turn in turns] == ["documents", "documents", "chat"]
+
+
+def test_a_waiting_question_that_fails_says_so_and_stays_on_the_page(
+    app: AppTest, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(app, engine, QUESTION)
+    gate = threading.Event()
+    engine._worker.submit(lambda _model: gate.wait(WAIT_S))
+    app.chat_input[0].set_value("How hot is the kettle?").run()
+    app.chat_input[0].set_value("Who drinks it?").run()
+    app.chat_input[0].set_value("Where is the cup?").run()
+    gate.set()
+    assert engine.wait(conversation_of(app), WAIT_S)
+    with monkeypatch.context() as full:
+        full.setattr("localrag.chat.queue.MAX_QUEUED", 0)
+        app.run()
+    assert "Not asked: Who drinks it?" in "\n".join(text.value for text in app.text)
+    assert "Asked next: Where is the cup?" in shown(app)
+    app.run()
+    turns = settle(app, engine)
+    assert [turn.question for turn in turns][-1] == "Where is the cup?"
+
+
 def test_of_a_long_chat_the_last_turns_are_drawn_and_the_others_at_a_click(app: AppTest, engine: Engine) -> None:
     for number in range(MOST_DRAWN + 2):
         ask(app, engine, f"How long does tea number {number} need?")
@@ -225,7 +276,7 @@ def test_a_question_asked_too_early_waits_and_can_be_taken_back(app: AppTest, en
         app.chat_input[0].set_value("Where is the cup?").run()
         assert "Asked next: Who drinks it?" in shown(app)
         assert "Asked next: Where is the cup?" in shown(app)
-        app.button(key="take_back_0_2").click().run()
+        app.button(key="take_back_0").click().run()
         assert "Asked next: Who drinks it?" not in shown(app)
     finally:
         gate.set()

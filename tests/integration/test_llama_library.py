@@ -16,9 +16,11 @@ pytestmark = pytest.mark.models
 
 WITHOUT_AMX = """
 import sys
-from localrag.models import llama_library
-library = llama_library.llama_library()
-llama_library._leave_amx_alone(library)
+import llama_cpp
+said = llama_cpp.llama_print_system_info()
+llama_cpp.llama_print_system_info = lambda: said + b"AMX_INT8 = 1 | "
+from localrag.models.llama_library import llama_library
+library = llama_library()
 params = (library.llama_model_default_params(), library.llama_cpp.llama_model_default_params())
 assert not any(one.use_extra_bufts for one in params)
 llama = library.Llama(sys.argv[1], n_ctx=256, verbose=False)

@@ -44,12 +44,13 @@ def said(*words: str) -> Events:
     yield DONE
 
 
-def slowly(*words: str) -> Events:
-    """A good answer that takes its time for each word."""
+def gated(gate: threading.Event, *words: str) -> Events:
+    """A good answer that stops after its first word until the gate is open."""
     yield event({"role": "assistant", "content": None})
-    for word in words:
+    for number, word in enumerate(words):
+        if number == 1:
+            gate.wait(LONG_S)
         yield event({"content": word})
-        yield 0.3
     yield event({}, "stop")
     yield DONE
 
