@@ -74,7 +74,7 @@ class Engine:
 
     def warm_up(self) -> None:
         """Load what the first question needs, and search once for it; what fails here says why when it is needed."""
-        with suppress(LocalRagError):
+        with suppress(Exception):  # a library may raise anything when the app closes meanwhile
             self.library.embeddings().embed_question("warm up")
             self.library.index()
             for record in self.library.collections()[:MOST_WARM]:

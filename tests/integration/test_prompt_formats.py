@@ -170,8 +170,11 @@ def test_a_models_thinking_is_kept_apart_from_its_answer_and_from_what_follows(f
     )
 
 
-def test_an_answer_that_follows_thinking_is_the_one_a_fresh_context_gives(full: Engine) -> None:
+def test_an_answer_that_follows_thinking_is_the_one_a_fresh_context_gives(
+    full: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Correctness first: what was evaluated as thinking never stays in the cache of a prompt without it."""
+    monkeypatch.setattr("localrag.chat.answering.MOST_AHEAD", 0)  # the cache is to be looked at as the answer left it
     full.formatting.formats.keep("thinks", OPENS)
     full.apply({"template": "thinks"})
     conversation = full.new_conversation("default")
