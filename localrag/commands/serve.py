@@ -34,8 +34,6 @@ def serve(args: Namespace, settings: Settings) -> int:
     command += ["--server.address", host, "--server.port", str(port), "--browser.gatherUsageStats", "false"]
     # Flags become variables, so that the app sees the same settings and they win over the applied ones.
     environ = os.environ | {ENV_PREFIX + name.upper(): str(value) for name, value in args.settings.items() if value is not None}
-    # One arena of glibc's allocator per thread that ever ran keeps what many tabs took: a third of the app's memory.
-    environ.setdefault("MALLOC_ARENA_MAX", "2")
     # The folder stays the user's: relative paths and localrag.toml mean there what they mean to every other command.
     environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(APP.parent), environ.get("PYTHONPATH", "")]))
     process = subprocess.Popen(command, env=environ)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -43,6 +45,17 @@ def settle(app: AppTest, engine: Engine) -> list[Turn]:
 def ask(app: AppTest, engine: Engine, question: str) -> Turn:
     app.chat_input[0].set_value(question).run()
     return settle(app, engine)[-1]
+
+
+@contextmanager
+def waiting(engine: Engine) -> Iterator[None]:
+    """Meanwhile the model answers nobody."""
+    gate = threading.Event()
+    engine._worker.submit(lambda _model: gate.wait(WAIT_S))
+    try:
+        yield
+    finally:
+        gate.set()
 
 
 def keys(app: AppTest) -> list[str]:
@@ -220,15 +233,11 @@ def test_a_newcomers_first_question_with_a_file_leads_to_others_about_it(app: Ap
 
 def test_what_waits_is_asked_of_what_the_boxes_said_when_it_was_asked(app: AppTest, engine: Engine) -> None:
     ask(app, engine, QUESTION)
-    gate = threading.Event()
-    engine._worker.submit(lambda _model: gate.wait(WAIT_S))
-    try:
+    with waiting(engine):
         app.chat_input[0].set_value("How hot is the kettle?").run()
         app.toggle[0].set_value(False).run()
         app.chat_input[0].set_value("Hello there").run()
         app.toggle[0].set_value(True).run()
-    finally:
-        gate.set()
     for _ in range(3):
         turns = settle(app, engine)
     assert [turn.mode for turn in turns] == ["documents", "documents", "chat"]
@@ -238,12 +247,10 @@ def test_a_waiting_question_that_fails_says_so_and_stays_on_the_page(
     app: AppTest, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask(app, engine, QUESTION)
-    gate = threading.Event()
-    engine._worker.submit(lambda _model: gate.wait(WAIT_S))
-    app.chat_input[0].set_value("How hot is the kettle?").run()
-    app.chat_input[0].set_value("Who drinks it?").run()
-    app.chat_input[0].set_value("Where is the cup?").run()
-    gate.set()
+    with waiting(engine):
+        app.chat_input[0].set_value("How hot is the kettle?").run()
+        app.chat_input[0].set_value("Who drinks it?").run()
+        app.chat_input[0].set_value("Where is the cup?").run()
     assert engine.wait(conversation_of(app), WAIT_S)
     with monkeypatch.context() as full:
         full.setattr("localrag.chat.queue.MAX_QUEUED", 0)
@@ -268,9 +275,7 @@ def test_of_a_long_chat_the_last_turns_are_drawn_and_the_others_at_a_click(app: 
 
 def test_a_question_asked_too_early_waits_and_can_be_taken_back(app: AppTest, engine: Engine) -> None:
     ask(app, engine, QUESTION)
-    gate = threading.Event()
-    engine._worker.submit(lambda _model: gate.wait(WAIT_S))
-    try:
+    with waiting(engine):
         app.chat_input[0].set_value("How hot is the kettle?").run()
         app.chat_input[0].set_value("Who drinks it?").run()
         app.chat_input[0].set_value("Where is the cup?").run()
@@ -278,8 +283,6 @@ def test_a_question_asked_too_early_waits_and_can_be_taken_back(app: AppTest, en
         assert "Asked next: Where is the cup?" in shown(app)
         app.button(key="take_back_0").click().run()
         assert "Asked next: Who drinks it?" not in shown(app)
-    finally:
-        gate.set()
     settle(app, engine)
     turns = settle(app, engine)
     assert [turn.question for turn in turns] == [QUESTION, "How hot is the kettle?", "Where is the cup?"]
