@@ -10,6 +10,7 @@ token's evaluation throws it out of the processor's cache.
 from __future__ import annotations
 
 import ctypes
+import math
 from collections import deque
 from collections.abc import Iterable
 from typing import Any
@@ -41,9 +42,11 @@ class Drawing:
         """The next token, from the logits of the last token that was evaluated.
 
         Raises:
-            GenerationError: there are none.
+            GenerationError: there are none, or no numbers, which damaged weights bring.
         """
-        token = self._likeliest(context) if self._chain is None else self._drawn(context)
+        token, logit = self._likeliest(context) if self._chain is None else self._drawn(context)
+        if not math.isfinite(logit):
+            raise GenerationError("The model computes values that are no numbers: its weights are damaged. Choose another.")
         self._recent.append(token)
         return token
 
@@ -51,13 +54,16 @@ class Drawing:
         """Count tokens of the answer that were drawn before it was cut."""
         self._recent.extend(tokens)
 
-    def _likeliest(self, context: Any) -> int:
-        return int(self._penalised(context).argmax())
+    def _likeliest(self, context: Any) -> tuple[int, float]:
+        logits = self._penalised(context)
+        token = int(logits.argmax())
+        return token, float(logits[token])
 
-    def _drawn(self, context: Any) -> int:
+    def _drawn(self, context: Any) -> tuple[int, float]:
         if self._penalty > 1.0:
             self._penalised(context)
-        return int(self._lib.llama_sampler_sample(self._chain, context, -1))
+        token = int(self._lib.llama_sampler_sample(self._chain, context, -1))
+        return token, float(self._lib.llama_get_logits_ith(context, -1)[token])
 
     def _penalised(self, context: Any) -> Logits:
         """The logits where llama.cpp keeps them; those of recent tokens made less likely as its penalty sampler does."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import ctypes
-import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -64,6 +63,7 @@ class LlamaContext:
         self._memory = self.lib.llama_get_memory(self.pointer)
         self.shown: frozenset[int] = frozenset()
         """Control tokens whose text is wanted in the stream, which control tokens else do not have."""
+        self._known: dict[int, bytes | None] = {}
         self._evaluated: list[int] = []
         self._states, self._identity, self._conversation = states or KeptStates(None, 0, 0), identity, ""
         self._lock = threading.Lock()
@@ -238,16 +238,16 @@ class LlamaContext:
         first = 0.0
         while stats.answer_tokens < settings.max_tokens:
             token = drawing.next(self.pointer)
-            self._check_number(token)
             now = time.perf_counter()
             if not first:
                 first, stats.prefill_s = now, now - started
             stats.generation_s = now - first
-            if self.model.is_end(token):
+            spelt = self._spelt(token)
+            if spelt is None:
                 stats.finish = "stop"
                 break
             stats.answer_tokens += 1
-            text = stops.feed(decoder.decode(self.model.piece(token, special=token in self.shown)))
+            text = stops.feed(decoder.decode(spelt))
             yield Piece(text, token)
             if stops.hit:
                 stats.finish, stats.hit_stop_text = "stop", True
@@ -261,13 +261,12 @@ class LlamaContext:
         if rest:
             yield Piece(rest)
 
-    def _check_number(self, token: int) -> None:
-        """Raise when the model gave a token no usable logit: with damaged weights every one is NaN."""
-        logit = self.lib.llama_get_logits_ith(self.pointer, -1)[token]
-        if not math.isfinite(logit):
-            raise GenerationError(
-                f"{self.model.path} computes values that are no numbers: its weights are damaged. Choose another model."
-            )
+    def _spelt(self, token: int) -> bytes | None:
+        """The bytes of a token of the answer, None when it ends it; asked of llama.cpp once."""
+        if token not in self._known:
+            ends = self.model.is_end(token)
+            self._known[token] = None if ends else self.model.piece(token, special=token in self.shown)
+        return self._known[token]
 
     def _decode(self, tokens: Sequence[int]) -> bool:
         """Evaluate some tokens; False when aborted, with the cache as it was before."""
