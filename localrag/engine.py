@@ -15,6 +15,7 @@ from localrag.chat.formatting import Formatting
 from localrag.chat.jobs import AnswerJob, AnswerView
 from localrag.chat.queue import AnswerQueue
 from localrag.chat.store import ConversationStore
+from localrag.chat.waiting import NextQuestions
 from localrag.comparing import Comparisons
 from localrag.conversations import Conversations
 from localrag.errors import BusyError, LocalRagError, ModelFileError, PromptError, SettingsError
@@ -66,6 +67,7 @@ class Engine:
         self._asking = Asking(self.library, self.store, self._worker, self._queue, self.formatting)
         self.conversations = Conversations(self.library, self.store, self._worker, self._queue, self._asking)
         self.attachments = Attachments(self.library, self.store, self._queue, self._asking, self.intake)
+        self.next_questions = NextQuestions()
         self.tunings = Tunings(settings.data_dir, settings.models_dir, self._worker.submit)
         self._not_kept = ""
         self._closed = False
@@ -259,6 +261,7 @@ class Engine:
 
     def delete_conversation(self, conversation_id: str) -> None:
         """Stop its answer and forget the conversation."""
+        self.next_questions.forget(conversation_id)
         self.stop(conversation_id)
         self.store.delete(conversation_id)
         self._worker.states.forget(conversation_id)

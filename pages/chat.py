@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from localrag.chat.waiting import Asked
 from localrag.settings import DEFAULT_COLLECTION, GUIDE_COLLECTION
 from localrag.ui import state
 from localrag.ui.asked import ask, take_question
@@ -11,11 +12,10 @@ from localrag.ui.errors import draw_error, show_errors
 from localrag.ui.page import open_page
 from localrag.ui.sidebar import sidebar
 from localrag.ui.talk import talk
-from localrag.ui.talk_state import Asked
 
 st.set_page_config(layout="centered")
 engine = open_page(with_sidebar=False)
-top, body = st.container(), st.container()
+top, body, above_field = st.container(), st.container(), st.bottom.container()
 names: list[str] = []
 conversation_id, conversation, fallback, known, new = None, None, "", False, False
 with show_errors():
@@ -36,7 +36,7 @@ with show_errors():
             conversation_id, done = ask(engine, conversation, collection, document, asked, summary)
             conversation = engine.store.find(conversation_id) if conversation_id else None
             if conversation is not None:
-                talk(engine, conversation, go_on=done)
+                talk(engine, conversation, above_field, go_on=done)
             names = [record.name for record in engine.library.collections()]  # a file may have begun one
 with show_errors():
     sidebar(engine)
@@ -51,7 +51,7 @@ with show_errors():
             draw_error(trouble)
     with body:
         if conversation is not None and not new:
-            talk(engine, conversation)
+            talk(engine, conversation, above_field)
         elif conversation is None and known and not new:
             with st.container():  # one frame: it goes as a whole when the first question is asked, and moves nothing
                 welcome(engine, collection, document)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import streamlit as st
-from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from localrag.chat.proof_first import PROOF_FIRST
+from localrag.chat.waiting import Asked
+from localrag.documents.source import Source
 from localrag.engine import Engine
 from localrag.types import Conversation
-from localrag.ui import state, talk_state
+from localrag.ui import state
 from localrag.ui.errors import show_errors
 from localrag.ui.ingest import own_collection, upload_sources
 from localrag.wording import counted
@@ -19,7 +20,7 @@ DRAWN_WITHIN_S = 0.5
 """From a question to its evidence in the page, no answer goes on; `running_turn` says when it is drawn."""
 
 
-def take_question(engine: Engine, conversation: Conversation | None, or_waiting: bool) -> talk_state.Asked | None:
+def take_question(engine: Engine, conversation: Conversation | None, or_waiting: bool) -> Asked | None:
     """Draw the field for questions; returns what is to be asked now, if anything is.
 
     With `or_waiting` that may be what was asked while an answer was being written, once that is finished.
@@ -33,12 +34,12 @@ def take_question(engine: Engine, conversation: Conversation | None, or_waiting:
     if given:
         if not _busy(engine, conversation):
             PROOF_FIRST.hold(DRAWN_WITHIN_S)
-        return talk_state.Asked(given.text or "", given.files)
+        return Asked(given.text or "", tuple(upload_sources(given.files)))
     clicked = state.take_question()
     if clicked is not None:
-        return talk_state.Asked(clicked)
+        return Asked(clicked)
     if or_waiting and conversation is not None and not _busy(engine, conversation):
-        return talk_state.take_next(conversation.id)
+        return engine.next_questions.take(conversation.id)
     return None
 
 
@@ -49,7 +50,7 @@ def _busy(engine: Engine, conversation: Conversation | None) -> bool:
 
 def _waits(engine: Engine, conversation: Conversation) -> bool:
     """Whether a question has to wait: for an answer, or for others that were asked before it."""
-    return _busy(engine, conversation) or bool(talk_state.next_questions(conversation.id))
+    return _busy(engine, conversation) or bool(engine.next_questions.of(conversation.id))
 
 
 def ask(
@@ -57,24 +58,24 @@ def ask(
     conversation: Conversation | None,
     collection: str,
     document: str | None,
-    asked: talk_state.Asked,
+    asked: Asked,
     summary: str | None,
 ) -> tuple[str | None, bool]:
     """Ask it, or let it wait for the answer that is being written; returns the id of the conversation, None when there is
     none, and whether it could be asked. Why it could not is said.
     """
-    question, files = asked.text, asked.files
+    question, sources = asked.text, asked.sources
     with show_errors():
-        if files and not question.strip():
-            _take_in(engine, conversation, collection, files)
+        if sources and not question.strip():
+            _take_in(engine, conversation, collection, sources)
             st.rerun()
         if conversation is not None and question and not asked.waited and _waits(engine, conversation):
-            talk_state.keep_next(conversation.id, talk_state.Asked(question, files, True, collection, document))
+            engine.next_questions.keep(conversation.id, Asked(question, sources, True, collection, document))
             return conversation.id, True
         conversation_id = conversation.id if conversation else engine.new_conversation(collection)
-        if files:
+        if sources:
             into = own_collection(collection)
-            engine.attachments.ask(conversation_id, question, upload_sources(files), into)
+            engine.attachments.ask(conversation_id, question, sources, into)
             _switch(conversation_id, into)
         else:
             engine.store.set_collection(conversation_id, collection)
@@ -91,13 +92,13 @@ def ask(
     return conversation.id if conversation else None, False
 
 
-def _take_in(engine: Engine, conversation: Conversation | None, collection: str, files: Sequence[UploadedFile]) -> None:
+def _take_in(engine: Engine, conversation: Conversation | None, collection: str, sources: Sequence[Source]) -> None:
     """Take files in without a question; the chat is about their collection from now on."""
     into = own_collection(collection)
-    engine.intake.start(into, upload_sources(files))
+    engine.intake.start(into, sources)
     if conversation is not None:
         engine.store.set_collection(conversation.id, into)
-    state.notify(f"{counted(len(files), 'file')} on the way into {into}")
+    state.notify(f"{counted(len(sources), 'file')} on the way into {into}")
     _switch(conversation.id if conversation else "", into)
 
 

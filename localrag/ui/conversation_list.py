@@ -9,7 +9,7 @@ import streamlit as st
 from localrag.chat.finding import Found
 from localrag.engine import Engine
 from localrag.types import Conversation
-from localrag.ui import state, talk_state
+from localrag.ui import state
 from localrag.ui.conversation_menu import conversation_menu
 from localrag.ui.markup import plain
 
@@ -65,7 +65,7 @@ def _found(engine: Engine, wanted: str) -> None:
             if st.button(plain(hit.title), key=key, type="tertiary", icon=":material/search:", wrap=False):
                 if hit.turn_id:
                     engine.conversations.show(hit.conversation_id, hit.turn_id)
-                    talk_state.show_whole(hit.conversation_id)
+                    state.show_whole(hit.conversation_id)
                 _open(hit.conversation_id)
             st.caption(_excerpt(hit))
     if len(found) > SHOWN_FOUND:

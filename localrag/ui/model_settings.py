@@ -19,9 +19,8 @@ from localrag.ui.preset_bar import preset_bar
 from localrag.ui.prompt_form import prompt_controls
 
 
-@st.fragment
 def model_settings(engine: Engine) -> None:
-    """Draw everything that moves; drawn anew at every move, without the rest of the page."""
+    """Draw everything that moves, and what applies it, which stays in sight."""
     if engine.model_state.status != "loading":
         sliders.settle_sliders()
     left, right = st.columns([2, 3], gap="large")
@@ -54,14 +53,16 @@ def model_settings(engine: Engine) -> None:
             st.header("Prompt", anchor=False)
             values |= prompt_controls(engine)
             preset_bar(engine, values)
-            _apply(engine, values, fit)
+        _apply(engine, values, fit)
 
 
 def _apply(engine: Engine, values: dict[str, Any], fit: bool) -> None:
     changed, idle = changes(engine.settings, values), engine.model_state.status in ("none", "failed")
     text = "No model is in use. Apply loads it." if idle else "Nothing is changed yet."
-    st.caption(f"Apply changes {change_text(engine.settings, changed)}." if changed else text)
-    if st.button("Apply", icon=":material/check:", disabled=not ((changed or idle) and fit)):
+    with st.bottom, st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        pressed = st.button("Apply", icon=":material/check:", disabled=not ((changed or idle) and fit))
+        st.caption(f"Apply changes {change_text(engine.settings, changed)}." if changed else text, width="stretch")
+    if pressed:
         reloading = engine.apply(changed or {"llm": values["llm"]})
         sliders.start_sliders(values if reloading else None, applied=reloading)
         state.notify("The model is being loaded with the new settings." if reloading else "Applied, from the next answer on.")

@@ -31,28 +31,32 @@ _SHADES: dict[SegmentKind, float] = {
 }
 _LEFT_OUT: dict[SegmentKind, str] = NAMES | {"history": "earlier turn", "evidence": "passage"}
 _FINISH = {"length": "ended at the longest answer", "cancelled": "stopped", "stop": "", None: ""}
+_LONGEST = "1,000 evaluated, 1,000 reused · first word 10.00 s · 1,000 tokens at 100/s"
 
 
 def prompt_bar(turn: Turn) -> None:
-    """Draw how the window is filled and how the answer went, in one line."""
+    """Draw how the window is filled and how the answer goes: as high from the first moment as at the end."""
     plan = turn.plan
     if plan is None:
         return
-    timings, figures = turn.timings, [f"{plan.count():,} of {plan.n_ctx:,} tokens"]
-    if timings.prompt_tokens:
-        figures.append(f"{timings.evaluated_tokens:,} evaluated, {timings.prompt_tokens - timings.evaluated_tokens:,} reused")
-        figures.append(f"first word {timings.first_token_s:.2f} s")
-    if timings.generation_rate:
-        figures.append(f"{timings.answer_tokens:,} tokens at {timings.generation_rate:.0f}/s")
-    if _FINISH.get(timings.finish):
-        figures.append(_FINISH[timings.finish])
+    planned, timings, going = [f"{plan.count():,} of {plan.n_ctx:,} tokens"], turn.timings, []
     left_out = Counter(_LEFT_OUT[item.kind] for item in plan.dropped if item.why != NOT_GIVEN)
     if left_out:
-        figures.append("left out: " + ", ".join(counted(count, word) for word, count in left_out.items()))
-    text = " · ".join(figures)
+        planned.append("left out: " + ", ".join(counted(count, word) for word, count in left_out.items()))
+    if timings.prompt_tokens:
+        going.append(f"{timings.evaluated_tokens:,} evaluated, {timings.prompt_tokens - timings.evaluated_tokens:,} reused")
+        going.append(f"first word {timings.first_token_s:.2f} s")
+    if timings.generation_rate:
+        going.append(f"{timings.answer_tokens:,} tokens at {timings.generation_rate:.0f}/s")
+    if _FINISH.get(timings.finish):
+        going.append(_FINISH[timings.finish])
+    # The answer stands below: what comes to these figures while it is written must not push it down.
+    room = f"<span aria-hidden='true' style='grid-area:1/1;visibility:hidden'>{_LONGEST}</span>"
     st.html(
-        f"<div style='display:flex;align-items:center;gap:10px;flex-wrap:wrap;{FIGURES}'>"
-        f"<span style='flex:0 1 220px;min-width:120px'>{_bar(plan)}</span><span>{text}</span></div>"
+        f"<div style='{FIGURES}'>"
+        "<div style='display:flex;align-items:center;column-gap:10px;flex-wrap:wrap'>"
+        f"<span style='flex:0 1 220px;min-width:120px'>{_bar(plan)}</span><span>{' · '.join(planned)}</span></div>"
+        f"<div style='display:grid'>{room}<span style='grid-area:1/1'>{' · '.join(going)}</span></div></div>"
     )
 
 
@@ -69,11 +73,17 @@ def _bar(plan: PromptPlan) -> str:
 
 
 def prompt_text(turn: Turn) -> None:
-    """Draw the very text of each segment with its tokens, and what was left out and why."""
-    plan = turn.plan
-    if plan is None:
-        st.caption("Nothing was read yet.")
+    """Draw the button to the very text of each segment with its tokens, and what was left out and why."""
+    if turn.plan is None:
         return
+    label = "What the model read"
+    # Drawn when it is opened: the prompts of several turns are more than all the rest of a page.
+    with st.popover(label, type="tertiary", icon=":material/visibility:", key=f"read_{turn.id}", on_change="rerun") as opened:
+        if opened.open:
+            _segments(turn, turn.plan, label)
+
+
+def _segments(turn: Turn, plan: PromptPlan, label: str) -> None:
     st.caption(f"Model {plain(turn.model)}. {plan.reserved:,} tokens of the window are kept free for the answer.")
     parts = [
         _part(f"{NAMES[segment.kind]} · {len(segment.tokens):,} tokens", segment.text or "(start of text)")
@@ -81,7 +91,7 @@ def prompt_text(turn: Turn) -> None:
         if segment.tokens
     ]
     parts += [_part(f"left out: {NAMES[item.kind]}, because {item.why}", item.text) for item in plan.dropped]
-    st.html(reachable("".join(parts), "What the model read"))
+    st.html(reachable("".join(parts), label))
 
 
 def _part(title: str, text: str) -> str:

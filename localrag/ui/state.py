@@ -17,6 +17,7 @@ _LAB_SETTINGS, _LAB_FOUND, _LAB_OPTION = "lab_settings", "lab_found", "w_lab"
 _SERVER_MODELS = "server_models"
 _PICKED, _SUMMARY, _LEAVE = "picked_documents", "summary_of", "leave_for_chat"
 _TROUBLE = "trouble"
+_WHOLE = "whole_conversations"
 _ADDRESS = "c"
 COLLECTION_BOX = "collection_box"
 FORMAT_BOX, PROMPT_BOX = "w_template", "w_prompt"
@@ -56,6 +57,16 @@ def open_conversation(conversation: str | None) -> None:
         st.query_params.pop(_ADDRESS, None)
     elif st.query_params.get(_ADDRESS) != conversation:
         st.query_params[_ADDRESS] = conversation
+
+
+def is_whole(conversation: str) -> bool:
+    """Whether all turns of a conversation are shown, however many there are."""
+    return conversation in st.session_state.get(_WHOLE, ())
+
+
+def show_whole(conversation: str) -> None:
+    """Show all turns of a conversation from now on."""
+    st.session_state[_WHOLE] = st.session_state.get(_WHOLE, frozenset()) | {conversation}
 
 
 def collection(names: list[str], fallback: str) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from localrag.engine import Engine
 from localrag.types import Conversation
-from localrag.ui import talk_state
+from localrag.ui import state
 from localrag.ui.errors import attempt
 from localrag.ui.ingest import ingest_strip
 from localrag.ui.markup import plain
@@ -19,8 +20,8 @@ MOST_DRAWN = 5
 """Turns. A browser draws all of a page again and again while it changes: with eight more, evidence came 0.1 s later."""
 
 
-def talk(engine: Engine, conversation: Conversation, go_on: bool = True) -> None:
-    """Draw the branch that is shown, and documents on their way in.
+def talk(engine: Engine, conversation: Conversation, above_field: DeltaGenerator, go_on: bool = True) -> None:
+    """Draw the branch that is shown, documents on their way in, and above the field for questions those that wait.
 
     With `go_on` a question that waits is asked as soon as nothing stands before it; else what the page says would be gone.
     """
@@ -46,10 +47,11 @@ def talk(engine: Engine, conversation: Conversation, go_on: bool = True) -> None
     if running is not None and running.turn.id not in [turn.id for turn in conversation.turns]:
         st.caption("An answer is being written in another version of this conversation.")
         st.button("Stop", icon=":material/stop:", on_click=attempt, args=(engine.stop, conversation.id), key="stop")
-    if talk_state.next_questions(conversation.id):
+    if engine.next_questions.of(conversation.id):
         if running is None and go_on:  # it ended while this was drawn
             st.rerun()
-        _next(conversation.id)
+        with above_field:
+            _next(engine, conversation.id)
     if running is None and any(not job.finished for job in engine.intake.jobs):
         ingest_strip(engine)
 
@@ -58,22 +60,22 @@ def _drawn(conversation: Conversation) -> frozenset[str]:
     """The ids of the turns to draw: of the last ones, or of all when that was asked for, with the button that asks for it."""
     hidden = len(conversation.turns) - MOST_DRAWN
     with st.container():  # every turn keeps its place on the page, whatever stands above it
-        if hidden <= 0 or talk_state.is_whole(conversation.id):
+        if hidden <= 0 or state.is_whole(conversation.id):
             return frozenset(turn.id for turn in conversation.turns)
         st.button(
             f"Show {counted(hidden, 'earlier question')}",
             key="show_whole",
             type="tertiary",
             icon=":material/history:",
-            on_click=talk_state.show_whole,
+            on_click=state.show_whole,
             args=(conversation.id,),
         )
     return frozenset(turn.id for turn in conversation.turns[hidden:])
 
 
-def _next(conversation_id: str) -> None:
+def _next(engine: Engine, conversation_id: str) -> None:
     """What is asked once the answer is finished, each with the way to take it back."""
-    for at, asked in enumerate(talk_state.next_questions(conversation_id)):
+    for at, asked in enumerate(engine.next_questions.of(conversation_id)):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption(f":material/schedule: Asked next: {plain(asked.text)}", width="stretch")
             st.button(
@@ -81,7 +83,7 @@ def _next(conversation_id: str) -> None:
                 key=f"take_back_{at}",
                 type="tertiary",
                 icon=":material/close:",
-                on_click=talk_state.take_back,
+                on_click=engine.next_questions.take_back,
                 args=(conversation_id, asked),
             )
 

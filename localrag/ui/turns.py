@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from localrag.chat.jobs import AnswerView, progress_text
 from localrag.chat.proof_first import PROOF_FIRST
@@ -40,6 +41,7 @@ def finished_turn(engine: Engine, conversation: Conversation, turn: Turn, busy: 
         version_line(engine, conversation, turn)
         made_from(turn)
         evidence_card(engine, turn)()
+        prompt_bar(turn)
         _thinking(turn)
         if turn.answer:
             st.html(answer(turn.answer, turn.sentences))
@@ -56,10 +58,7 @@ def finished_turn(engine: Engine, conversation: Conversation, turn: Turn, busy: 
             st.caption(plain(turn.note))
         if turn.evidence:
             sources_line(turn)
-        prompt_bar(turn)
-        if turn.plan is not None:
-            with st.popover("What the model read", type="tertiary", icon=":material/visibility:"):
-                prompt_text(turn)
+        prompt_text(turn)
         turn_actions(engine, conversation, turn, busy)
 
 
@@ -80,9 +79,12 @@ def running_turn(engine: Engine, conversation: Conversation, view: AnswerView) -
     with st.chat_message("assistant", avatar=":material/menu_book:"):
         made_from(view.turn)
         folded = evidence_card(engine, view.turn)
-        _growing(engine, conversation.id, _Drawn(len(view.turn.evidence)))
-        # Outside the part that is drawn anew five times a second: a button must hold still under a finger.
-        st.button("Stop", icon=":material/stop:", on_click=attempt, args=(engine.stop, conversation.id), key="stop")
+        # Above the answer, which grows: below it they would move. And outside the part that is drawn anew five times a
+        # second: a button must hold still under a finger.
+        with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
+            figures = st.empty()
+            st.button("Stop", icon=":material/stop:", on_click=attempt, args=(engine.stop, conversation.id), key="stop")
+        _growing(engine, conversation.id, _Drawn(len(view.turn.evidence)), figures)
         if not view.turn.answer:
             PROOF_FIRST.hold(PAINTED_S if view.turn.evidence else 0.0)
             PROOF_FIRST.wait()
@@ -98,7 +100,7 @@ class _Drawn:
 
 
 @st.fragment(run_every=POLL_S)
-def _growing(engine: Engine, conversation_id: str, drawn: _Drawn) -> None:
+def _growing(engine: Engine, conversation_id: str, drawn: _Drawn, figures: DeltaGenerator) -> None:
     """Draw the answer so far; the page anew at its end, and when its passages come late."""
     if drawn.answer:  # the browsers paint on the same cores: a poll waits for evidence that is drawn in another tab
         PROOF_FIRST.wait()
@@ -107,6 +109,8 @@ def _growing(engine: Engine, conversation_id: str, drawn: _Drawn) -> None:
     if view is None or view.finished or (len(view.turn.evidence) != drawn.passages and view.turn.mode != "summary"):
         st.rerun()
     else:
+        with figures:
+            prompt_bar(view.turn)
         _thinking(view.turn)
         if view.turn.answer:
             st.html(answer(view.turn.answer))
@@ -116,7 +120,6 @@ def _growing(engine: Engine, conversation_id: str, drawn: _Drawn) -> None:
             st.progress(view.progress.characters / max(1, view.progress.size), plain(progress_text(view.progress)))
         else:
             st.caption(_waiting(engine, view))
-        prompt_bar(view.turn)
 
 
 def _thinking(turn: Turn) -> None:
