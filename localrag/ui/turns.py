@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from localrag.chat.jobs import AnswerView, progress_text
 from localrag.chat.proof_first import PROOF_FIRST
@@ -41,6 +40,7 @@ def finished_turn(engine: Engine, conversation: Conversation, turn: Turn, busy: 
         version_line(engine, conversation, turn)
         made_from(turn)
         evidence_card(engine, turn)()
+        prompt_text(turn)
         prompt_bar(turn)
         _thinking(turn)
         if turn.answer:
@@ -58,7 +58,6 @@ def finished_turn(engine: Engine, conversation: Conversation, turn: Turn, busy: 
             st.caption(plain(turn.note))
         if turn.evidence:
             sources_line(turn)
-        prompt_text(turn)
         turn_actions(engine, conversation, turn, busy)
 
 
@@ -79,12 +78,10 @@ def running_turn(engine: Engine, conversation: Conversation, view: AnswerView) -
     with st.chat_message("assistant", avatar=":material/menu_book:"):
         made_from(view.turn)
         folded = evidence_card(engine, view.turn)
-        # Above the answer, which grows: below it they would move. And outside the part that is drawn anew five times a
-        # second: a button must hold still under a finger.
-        with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
-            figures = st.empty()
-            st.button("Stop", icon=":material/stop:", on_click=attempt, args=(engine.stop, conversation.id), key="stop")
-        _growing(engine, conversation.id, _Drawn(len(view.turn.evidence)), figures)
+        # Above the answer, which grows: below it it would move. And outside the part that is drawn anew five times a
+        # second: a button must hold still under a finger. In a finished turn another button stands in its place.
+        st.button("Stop", icon=":material/stop:", on_click=attempt, args=(engine.stop, conversation.id), key="stop")
+        _growing(engine, conversation.id, _Drawn(len(view.turn.evidence)))
         if not view.turn.answer:
             PROOF_FIRST.hold(PAINTED_S if view.turn.evidence else 0.0)
             PROOF_FIRST.wait()
@@ -100,7 +97,7 @@ class _Drawn:
 
 
 @st.fragment(run_every=POLL_S)
-def _growing(engine: Engine, conversation_id: str, drawn: _Drawn, figures: DeltaGenerator) -> None:
+def _growing(engine: Engine, conversation_id: str, drawn: _Drawn) -> None:
     """Draw the answer so far; the page anew at its end, and when its passages come late."""
     if drawn.answer:  # the browsers paint on the same cores: a poll waits for evidence that is drawn in another tab
         PROOF_FIRST.wait()
@@ -109,8 +106,7 @@ def _growing(engine: Engine, conversation_id: str, drawn: _Drawn, figures: Delta
     if view is None or view.finished or (len(view.turn.evidence) != drawn.passages and view.turn.mode != "summary"):
         st.rerun()
     else:
-        with figures:
-            prompt_bar(view.turn)
+        prompt_bar(view.turn)
         _thinking(view.turn)
         if view.turn.answer:
             st.html(answer(view.turn.answer))
