@@ -149,6 +149,8 @@ def test_questions_asked_while_an_answer_is_written_are_asked_after_it(page: Pag
     expect(page.get_by_text("Asked next: Which files can be read?")).to_be_visible()
     page.get_by_role("button", name="Take back").last.click()
     expect(page.get_by_text("Asked next: Which files can be read?")).to_have_count(0)
+    page.reload()
+    expect(page.get_by_text("Asked next: How do I stop an answer?")).to_be_in_viewport()
     page.get_by_test_id("stCheckbox").get_by_text("Documents", exact=True).click()  # for what is asked after that
     gate.set()
     expect(page.get_by_text("and the last word.")).to_have_count(2)  # both answers
