@@ -31,7 +31,8 @@ _SHADES: dict[SegmentKind, float] = {
 }
 _LEFT_OUT: dict[SegmentKind, str] = NAMES | {"history": "earlier turn", "evidence": "passage"}
 _FINISH = {"length": "ended at the longest answer", "cancelled": "stopped", "stop": "", None: ""}
-_LONGEST = "1,000 evaluated, 1,000 reused · first word 10.00 s · 1,000 tokens at 100/s"
+_PHRASES_EM = (16, 10, 11)
+"""What "1,000 evaluated, 1,000 reused · ", "first word 10.00 s · " and "1,000 tokens at 100/s" take of a line."""
 
 
 def prompt_bar(turn: Turn) -> None:
@@ -51,12 +52,12 @@ def prompt_bar(turn: Turn) -> None:
     if _FINISH.get(timings.finish):
         going.append(_FINISH[timings.finish])
     # The answer stands below: what comes to these figures while it is written must not push it down.
-    room = f"<span aria-hidden='true' style='grid-area:1/1;visibility:hidden'>{_LONGEST}</span>"
+    room = "".join(f"<span style='display:inline-block;width:{width}em'></span>" for width in _PHRASES_EM)
     st.html(
         f"<div style='{FIGURES}'>"
         "<div style='display:flex;align-items:center;column-gap:10px;flex-wrap:wrap'>"
         f"<span style='flex:0 1 220px;min-width:120px'>{_bar(plan)}</span><span>{' · '.join(planned)}</span></div>"
-        f"<div style='display:grid'>{room}<span style='grid-area:1/1'>{' · '.join(going)}</span></div></div>"
+        f"<div style='display:grid'><span style='grid-area:1/1'>{room}</span><span style='grid-area:1/1'>{' · '.join(going)}</span></div></div>"
     )
 
 
