@@ -57,7 +57,8 @@ def prompt_bar(turn: Turn) -> None:
         f"<div style='{FIGURES}'>"
         "<div style='display:flex;align-items:center;column-gap:10px;flex-wrap:wrap'>"
         f"<span style='flex:0 1 220px;min-width:120px'>{_bar(plan)}</span><span>{' · '.join(planned)}</span></div>"
-        f"<div style='display:grid'><span style='grid-area:1/1'>{room}</span><span style='grid-area:1/1'>{' · '.join(going)}</span></div></div>"
+        f"<div style='display:grid'><span style='grid-area:1/1'>{room}</span>"
+        f"<span style='grid-area:1/1'>{' · '.join(going)}</span></div></div>"
     )
 
 
