@@ -31,6 +31,7 @@ from localrag.models.gguf_file import GGUFFile
 from localrag.models.gpt4all_copy import loadable, why_refused
 from localrag.models.identity import fingerprint
 from localrag.models.llama_library import Model
+from localrag.models.trials import Trials
 from localrag.settings import AnswerSettings, ModelSettings
 from localrag.types import Prompt
 
@@ -71,13 +72,16 @@ def check(settings: ModelSettings) -> GGUFFile:
     return header
 
 
-def build(settings: ModelSettings) -> LoadedModel:
-    """Load the model `settings` names; seconds to minutes, the first time of some files with a copy made beside them.
+def build(settings: ModelSettings, trials: Trials | None = None) -> LoadedModel:
+    """Load the model `settings` names, after its trial when it is new here; the first time of some files with a copy made
+    beside them. Seconds to minutes.
 
     Raises:
         ModelFileError, ModelLoadError: with the reason; nothing stays in memory.
     """
-    return GPT4AllModel(check(settings), settings)
+    header = check(settings)
+    (trials or Trials()).ensure(header, gpt4all=loadable(header))
+    return GPT4AllModel(header, settings)
 
 
 def _as_gpt4all(settings: ModelSettings) -> ModelSettings:

@@ -47,7 +47,7 @@ def load_model(settings: ModelSettings, trials: Trials | None = None, states: Ke
     if settings.llm == "gpt4all":
         from localrag.llms import gpt4all
 
-        return gpt4all.build(settings)
+        return gpt4all.build(settings, trials)
     if settings.llm == "server":
         from localrag.llms import server
 

@@ -14,12 +14,15 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from localrag.errors import LocalRagError, ModelLoadError, PromptError
 from localrag.llms.chat_format import ChatFormat
+from localrag.llms.gpt4all_session import GPT4AllSession
 from localrag.models.llama_library import Model, last_complaint, llama_library
+from localrag.settings import AnswerSettings
 
 MOST_TOKENS = 48
 SEQUENCES = 16
@@ -46,8 +49,7 @@ def try_model(request: dict[str, Any], say: Callable[[dict[str, Any]], None]) ->
     Raises:
         LocalRagError: the reason why it is of no use.
     """
-    path = Path(os.fsdecode(bytes.fromhex(request["path"])))
-    model = Model(path, request["n_gpu_layers"], check_tensors=True)
+    model = Model(_path(request["path"]), request["n_gpu_layers"], check_tensors=True)
     tokens = _read_vocabulary(model)
     context = _context(model, request)
     if request["pooling"] is not None:
@@ -57,6 +59,25 @@ def try_model(request: dict[str, Any], say: Callable[[dict[str, Any]], None]) ->
         _answer(model, context, tokens)
         say({"template": True})
         _render(model, request["template"])
+
+
+def try_gpt4all(request: dict[str, Any]) -> None:
+    """Do with the file what the GPT4All backend does: llama.cpp reads its vocabulary, GPT4All evaluates a text and answers.
+
+    Raises:
+        LocalRagError: the reason why it is of no use.
+    """
+    with suppress(ModelLoadError):  # then the backend does without it
+        _read_vocabulary(Model(_path(request["path"]), vocab_only=True))
+    session = GPT4AllSession(_path(request["gpt4all"]), request["window"], 1, "cpu", 0)
+    evaluated = session.evaluate(TEXT, True, 0, MOST_TOKENS, lambda: False)
+    for answered in range(ANSWERED):
+        if not evaluated or session.draw(AnswerSettings(temperature=0.0), answered) is None:
+            return
+
+
+def _path(spelt: str) -> Path:
+    return Path(os.fsdecode(bytes.fromhex(spelt)))
 
 
 def _read_vocabulary(model: Model) -> list[int]:
@@ -182,10 +203,15 @@ def serve(request: dict[str, Any], replies: BinaryIO) -> None:
     os.environ["GGML_NO_BACKTRACE"] = "1"  # else an abort starts a debugger
     logging.basicConfig(stream=sys.stderr, level=logging.DEBUG, format="%(message)s")
     llama_library()
+    if request["gpt4all"]:
+        import gpt4all  # noqa: F401
     _limit(request)
     say({"started": True})
     try:
-        try_model(request, say)
+        if request["gpt4all"]:
+            try_gpt4all(request)
+        else:
+            try_model(request, say)
     except LocalRagError as exc:
         say({"reason": str(exc)})
     except MemoryError:

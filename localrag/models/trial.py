@@ -36,15 +36,23 @@ SPARE_BYTES = 1_000_000_000
 RESERVED_BYTES = 2_000_000_000
 """What it may reserve beyond that without using it."""
 POLL_S = 0.05
+PACKAGES = {"llama.cpp": "llama-cpp-python", "GPT4All": "gpt4all==2.8.2"}
 KEPT_LINES, KEPT_CHARS = 60, 300
 TELLING = re.compile(r"GGML_ASSERT|GGML_ABORT|what\(\):|fatal error|error|failed|invalid|unknown|no module", re.IGNORECASE)
 PLACE = re.compile(r"^.*?[\w.-]+\.(?:cpp|c|h|cu|m):\d+: |^\s*what\(\):\s*|^\w+: ")
 
 
-def try_model(header: GGUFFile, pooling: int | None = None, n_gpu_layers: int = 0, flash_attn: bool = True) -> None:
+def try_model(
+    header: GGUFFile,
+    pooling: int | None = None,
+    n_gpu_layers: int = 0,
+    flash_attn: bool = True,
+    gpt4all: Path | None = None,
+) -> None:
     """Load a model, read its vocabulary and evaluate a few tokens in a child process; seconds, or as long as reading the file.
 
-    `pooling` is llama.cpp's number of how an embedding model makes one vector; None tries whether it answers.
+    `pooling` is llama.cpp's number of how an embedding model makes one vector; None tries whether it answers. With
+    `gpt4all`, the file as GPT4All loads it, GPT4All answers in llama.cpp's place.
     Raises:
         ModelLoadError: it did not pass; the sentence says why, or what llama.cpp said last before it crashed.
         ModelFileError: a part of a split model is missing.
@@ -53,7 +61,9 @@ def try_model(header: GGUFFile, pooling: int | None = None, n_gpu_layers: int = 
     limit_s = LIMIT_S + size / BYTES_PER_S
     tried = ModelSettings(n_ctx=WINDOW, n_batch=WINDOW, n_gpu_layers=n_gpu_layers, flash_attn=flash_attn)
     need = estimate_memory(header, tried).total
+    library = "GPT4All" if gpt4all else "llama.cpp"
     request = {
+        "gpt4all": os.fsencode(gpt4all.absolute()).hex() if gpt4all else None,
         "path": os.fsencode(header.path.absolute()).hex(),  # the child works in another folder
         "pooling": pooling,
         "n_gpu_layers": n_gpu_layers,
@@ -92,9 +102,9 @@ def try_model(header: GGUFFile, pooling: int | None = None, n_gpu_layers: int = 
             f"where {format_bytes(need)} are to be expected: it is damaged. Download it again."
         )
     if not child.started and reply["crash"].startswith("exit"):
-        raise ModelLoadError(f"llama.cpp cannot be loaded: {reply['said']}. Run `pip install llama-cpp-python`.")
+        raise ModelLoadError(f"{library} cannot be loaded: {reply['said']}. Run `pip install {PACKAGES[library]}`.")
     raise ModelLoadError(
-        f"{header.path} makes llama.cpp crash ({reply['crash']}): {reply['said']}. It is damaged, or made for another version. "
+        f"{header.path} makes {library} crash ({reply['crash']}): {reply['said']}. It is damaged, or made for another version. "
         "Download it again or choose another model."
     )
 

@@ -34,17 +34,25 @@ class Trials:
         """Passed trials are kept in `data_dir`; without one, only as long as this process lives."""
         self._file = None if data_dir is None else data_dir / FILE
 
-    def ensure(self, header: GGUFFile, pooling: int | None = None, n_gpu_layers: int = 0, flash_attn: bool = True) -> None:
+    def ensure(
+        self,
+        header: GGUFFile,
+        pooling: int | None = None,
+        n_gpu_layers: int = 0,
+        flash_attn: bool = True,
+        gpt4all: Path | None = None,
+    ) -> None:
         """Return at once for a file that passed before, and for the starter models; else try it as `try_model` says.
 
         Raises:
             ModelFileError, ModelLoadError: as `try_model`.
         """
-        key = _key(read_parts(header), pooling, bool(n_gpu_layers), flash_attn)
+        library = (f"gpt4all {_version('gpt4all')}",) if gpt4all else ()
+        key = _key(read_parts(header), pooling, bool(n_gpu_layers), flash_attn, *library)
         if key in self._passed or key in self._kept():
             return
         if n_gpu_layers or not is_starter(header.path):
-            try_model(header, pooling, n_gpu_layers, flash_attn)
+            try_model(header, pooling, n_gpu_layers, flash_attn, gpt4all)
         with self._lock:
             self._passed.add(key)
             self._keep(key, header.path)
@@ -69,12 +77,12 @@ class Trials:
             scratch.replace(self._file)
 
 
-def _key(parts: Sequence[GGUFFile], *circumstances: int | None) -> str:
+def _key(parts: Sequence[GGUFFile], *circumstances: int | str | None) -> str:
     """32 hex digits for what was tried: every header whole, the last MiB and the time of change of each file, the library.
 
     A header holds the vocabulary, and is longer than the first MiB that `fingerprint` looks at.
     """
-    digest = hashlib.sha256(repr((_version(), circumstances)).encode())
+    digest = hashlib.sha256(repr((_version("llama_cpp_python"), circumstances)).encode())
     for part in parts:
         try:
             state = part.path.stat()
@@ -89,8 +97,8 @@ def _key(parts: Sequence[GGUFFile], *circumstances: int | None) -> str:
     return digest.hexdigest()[:32]
 
 
-def _version() -> str:
+def _version(package: str) -> str:
     try:
-        return importlib.metadata.version("llama_cpp_python")
+        return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return ""
