@@ -24,6 +24,18 @@ NOT_LOADED = "Model not loaded"  # all the bindings know of a file that the libr
 ERROR_TOKEN = -1  # a response with this token is an error message (llmodel_c.h)
 
 
+def load_library() -> None:
+    """Load GPT4All's library, once in a process.
+
+    Raises:
+        ModelLoadError: it is missing or does not run here.
+    """
+    try:
+        import gpt4all  # noqa: F401
+    except (ImportError, OSError, RuntimeError) as exc:
+        raise ModelLoadError(f"GPT4All cannot be loaded ({exc}). Run `pip install gpt4all==2.8.2`.") from exc
+
+
 class GPT4AllSession:
     """One model in GPT4All's library, and how much of its context is in use. One thread at a time."""
 
@@ -33,10 +45,9 @@ class GPT4AllSession:
         Raises:
             ModelLoadError: GPT4All is missing, knows no such device, or refuses the file.
         """
-        try:
-            from gpt4all import GPT4All, _pyllmodel
-        except (ImportError, OSError, RuntimeError) as exc:
-            raise ModelLoadError(f"GPT4All cannot be loaded ({exc}). Run `pip install gpt4all==2.8.2`.") from exc
+        load_library()
+        from gpt4all import GPT4All, _pyllmodel
+
         self._api = _pyllmodel
         layers = ALL_LAYERS if n_gpu_layers < 0 else n_gpu_layers
         try:

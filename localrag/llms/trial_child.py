@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 from localrag.errors import LocalRagError, ModelLoadError, PromptError
 from localrag.llms.chat_format import ChatFormat
-from localrag.llms.gpt4all_session import GPT4AllSession
+from localrag.llms.gpt4all_session import GPT4AllSession, load_library
 from localrag.models.llama_library import Model, last_complaint, llama_library
 from localrag.settings import AnswerSettings
 
@@ -204,7 +204,7 @@ def serve(request: dict[str, Any], replies: BinaryIO) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.DEBUG, format="%(message)s")
     llama_library()
     if request["gpt4all"]:
-        import gpt4all  # noqa: F401
+        load_library()
     _limit(request)
     say({"started": True})
     try:

@@ -83,28 +83,30 @@ def try_model(
         reply = child.answer(limit_s, need + SPARE_BYTES)
     finally:
         child.end()
-    if "passed" in reply:
-        return
+    if "passed" not in reply:
+        raise ModelLoadError(_reason(reply, child, header.path, need, library))
+
+
+def _reason(reply: dict[str, Any], child: _Child, path: Path, need: int, library: str) -> str:
+    """Why a file did not pass, in a sentence."""
     if "reason" in reply:
-        raise ModelLoadError(reply["reason"])
+        return str(reply["reason"])
     if child.in_template:
-        raise ModelLoadError(
-            f"The chat template of {header.path} takes more time or memory than a template may. Choose another model."
-        )
+        return f"The chat template of {path} takes more time or memory than a template may. Choose another model."
     if "late" in reply:
-        raise ModelLoadError(
-            f"{header.path} did not load and answer within {reply['late']:.0f} s when it was tried. "
+        return (
+            f"{path} did not load and answer within {reply['late']:.0f} s when it was tried. "
             "Choose another model, or try again when the machine is less busy."
         )
     if "memory" in reply:
-        raise ModelLoadError(
-            f"{header.path} took more than {format_bytes(need + SPARE_BYTES)} of memory when it was tried, "
+        return (
+            f"{path} took more than {format_bytes(need + SPARE_BYTES)} of memory when it was tried, "
             f"where {format_bytes(need)} are to be expected: it is damaged. Download it again."
         )
     if not child.started and reply["crash"].startswith("exit"):
-        raise ModelLoadError(f"{library} cannot be loaded: {reply['said']}. Run `pip install {PACKAGES[library]}`.")
-    raise ModelLoadError(
-        f"{header.path} makes {library} crash ({reply['crash']}): {reply['said']}. It is damaged, or made for another version. "
+        return f"{library} cannot be loaded: {reply['said']}. Run `pip install {PACKAGES[library]}`."
+    return (
+        f"{path} makes {library} crash ({reply['crash']}): {reply['said']}. It is damaged, or made for another version. "
         "Download it again or choose another model."
     )
 
