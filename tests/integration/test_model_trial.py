@@ -165,7 +165,7 @@ def test_what_passed_is_not_tried_again(made: Made, tried: list[Path], tmp_path:
     assert len(tried) == 1
     Trials(tmp_path / "data").ensure(header, 0)  # for vectors it is another matter
     assert len(tried) == 2
-    monkeypatch.setattr(trials, "_version", lambda: "0.0.1")
+    monkeypatch.setattr(trials, "_version", lambda _package: "0.0.1")
     Trials(tmp_path / "data").ensure(header)
     assert len(tried) == 3
     note = json.loads((tmp_path / "data" / FILE).read_text())
