@@ -39,11 +39,14 @@ def test_nothing_jumps_from_the_question_to_the_end_of_its_answer(page: Page, ad
     _steady(page)
 
 
-def test_nothing_jumps_while_a_long_answer_grows_and_is_stopped(page: Page, address: str) -> None:
+@pytest.mark.parametrize("width", [1440, 390])
+def test_nothing_jumps_while_a_long_answer_grows_and_is_stopped(page: Page, address: str, width: int) -> None:
     page.goto(address)
     expect(page.get_by_text("Ask your documents")).to_be_visible()
     page.get_by_test_id("stCheckbox").get_by_text("Documents", exact=True).click()
     expect(page.get_by_text("Without documents")).to_be_visible()
+    page.set_viewport_size({"width": width, "height": 900})
+    page.wait_for_timeout(1_000)  # until all stands in its new place
     page.evaluate(WATCH)
     ask(page, LONG)
     page.wait_for_function("document.querySelectorAll('[data-testid=stHtml] p').length > 1 || window.shifts.length > 40")
