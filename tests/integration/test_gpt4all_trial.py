@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,31 +10,17 @@ from localrag.errors import ModelLoadError
 from localrag.llms.base import GenerationStats
 from localrag.llms.gpt4all import build
 from localrag.models import trials
-from localrag.models.gguf_file import GGUFFile, read_gguf
+from localrag.models.gguf_file import GGUFFile
 from localrag.models.gpt4all_copy import loadable
 from localrag.models.trial import try_model
 from localrag.models.trials import FILE, Trials
 from localrag.settings import AnswerSettings, ModelSettings
 from localrag.types import Prompt
-from tests.tools.gguf_files import RUNNABLE, RUNNABLE_TENSORS, Value
-from tests.tools.gguf_files import build as written
+from tests.integration.test_model_trial import Made, made
 
 pytestmark = pytest.mark.models
 
-Made = Callable[..., GGUFFile]
-
-
-@pytest.fixture
-def made(tmp_path: Path) -> Made:
-    """Writes a tiny model with changes to its metadata."""
-
-    def make(**changes: Value) -> GGUFFile:
-        path = tmp_path / "tiny.gguf"
-        named = {key.replace("__", "."): value for key, value in changes.items()}
-        path.write_bytes(written(RUNNABLE | named, RUNNABLE_TENSORS))
-        return read_gguf(path)
-
-    return make
+__all__ = ["made"]
 
 
 def settings(header: GGUFFile) -> ModelSettings:
