@@ -10,10 +10,9 @@ from streamlit.delta_generator import DeltaGenerator
 from localrag.engine import Engine
 from localrag.types import Conversation
 from localrag.ui import state
-from localrag.ui.errors import attempt
 from localrag.ui.ingest import ingest_strip
 from localrag.ui.markup import plain
-from localrag.ui.turns import finished_turn, running_turn
+from localrag.ui.turns import finished_turn, running_turn, stop_button
 from localrag.wording import counted
 
 MOST_DRAWN = 5
@@ -21,7 +20,7 @@ MOST_DRAWN = 5
 
 
 def talk(engine: Engine, conversation: Conversation, above_field: DeltaGenerator, go_on: bool = True) -> None:
-    """Draw the branch that is shown, documents on their way in, and above the field for questions those that wait.
+    """Draw the branch that is shown, documents on their way in, and above the field for questions those that wait and Stop.
 
     With `go_on` a question that waits is asked as soon as nothing stands before it; else what the page says would be gone.
     """
@@ -34,6 +33,7 @@ def talk(engine: Engine, conversation: Conversation, above_field: DeltaGenerator
             conversation = replace(conversation, turns=turns)
     in_making = running.turn.id if running is not None else ""
     drawn = _drawn(conversation)
+    waiting, stop = above_field.container(), above_field.container()  # what comes to wait moves no button under a finger
     frames = [(turn, st.container()) for turn in conversation.turns]
     # The one in the making first: its evidence waits for nothing that stands above it.
     for turn, frame in sorted(frames, key=lambda item: item[0].id != in_making):
@@ -41,16 +41,16 @@ def talk(engine: Engine, conversation: Conversation, above_field: DeltaGenerator
             if turn.id not in drawn:
                 continue
             if running is not None and turn.id == in_making:
-                running_turn(engine, conversation, running)
+                running_turn(engine, conversation, running, stop)
             else:
                 finished_turn(engine, conversation, turn, busy=running is not None)
     if running is not None and running.turn.id not in [turn.id for turn in conversation.turns]:
         st.caption("An answer is being written in another version of this conversation.")
-        st.button("Stop", icon=":material/stop:", on_click=attempt, args=(engine.stop, conversation.id), key="stop")
+        stop_button(engine, conversation.id, stop)
     if engine.next_questions.of(conversation.id):
         if running is None and go_on:  # it ended while this was drawn
             st.rerun()
-        with above_field:
+        with waiting:
             _next(engine, conversation.id)
     if running is None and any(not job.finished for job in engine.intake.jobs):
         ingest_strip(engine)

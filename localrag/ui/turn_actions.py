@@ -11,6 +11,7 @@ from localrag.types import Conversation, Rating, Turn
 from localrag.ui.chat_settings import prompt_choices
 from localrag.ui.conversation_menu import export_buttons
 from localrag.ui.errors import attempt
+from localrag.ui.prompt_bar import prompt_text
 from localrag.ui.why_view import why
 
 RATINGS: tuple[Rating, Rating] = ("down", "up")
@@ -70,6 +71,7 @@ def turn_actions(engine: Engine, conversation: Conversation, turn: Turn, busy: b
                 on_change=_rate,
                 args=(engine, turn.id),
             )
+        prompt_text(turn)
         if st.button("Why", key=f"why_{turn.id}", icon=":material/help_center:", type="tertiary"):
             why(engine, conversation.id, turn)
         if last:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from localrag.chat.jobs import AnswerView, progress_text
 from localrag.chat.proof_first import PROOF_FIRST
@@ -15,7 +16,7 @@ from localrag.ui.errors import attempt
 from localrag.ui.evidence import evidence_card, sources_line
 from localrag.ui.ingest import line
 from localrag.ui.markup import plain
-from localrag.ui.prompt_bar import prompt_bar, prompt_text
+from localrag.ui.prompt_bar import prompt_bar
 from localrag.ui.turn_actions import refused_actions, turn_actions, version_line
 
 POLL_S = 0.2
@@ -40,7 +41,6 @@ def finished_turn(engine: Engine, conversation: Conversation, turn: Turn, busy: 
         version_line(engine, conversation, turn)
         made_from(turn)
         evidence_card(engine, turn)()
-        prompt_text(turn)
         prompt_bar(turn)
         _thinking(turn)
         if turn.answer:
@@ -69,23 +69,30 @@ def made_from(turn: Turn) -> None:
         st.caption(f":material/search: Searched for: {plain(turn.searched)}")
 
 
-def running_turn(engine: Engine, conversation: Conversation, view: AnswerView) -> None:
+def running_turn(engine: Engine, conversation: Conversation, view: AnswerView, above_field: DeltaGenerator) -> None:
     """A turn in the making: the evidence now, by this run; the answer as it grows, by a fragment that polls.
 
-    All that comes after the evidence waits until a browser has painted it.
+    All that comes after the evidence waits until a browser has painted it. Stop goes to `above_field`.
     """
     question(view.turn)
     with st.chat_message("assistant", avatar=":material/menu_book:"):
         made_from(view.turn)
         folded = evidence_card(engine, view.turn)
-        # Above the answer, which grows: below it it would move. And outside the part that is drawn anew five times a
-        # second: a button must hold still under a finger. In a finished turn another button stands in its place.
-        st.button("Stop", icon=":material/stop:", on_click=attempt, args=(engine.stop, conversation.id), key="stop")
+        stop_button(engine, conversation.id, above_field)
         _growing(engine, conversation.id, _Drawn(len(view.turn.evidence)))
         if not view.turn.answer:
             PROOF_FIRST.hold(PAINTED_S if view.turn.evidence else 0.0)
             PROOF_FIRST.wait()
         folded()
+
+
+def stop_button(engine: Engine, conversation_id: str, above_field: DeltaGenerator) -> None:
+    """Stop, where it neither moves nor scrolls away: beside the field for questions, not beside the answer that grows.
+
+    And outside the part that is drawn anew five times a second: a button must hold still under a finger.
+    """
+    with above_field.container(horizontal=True, horizontal_alignment="right"):
+        st.button("Stop", icon=":material/stop:", on_click=attempt, args=(engine.stop, conversation_id), key="stop")
 
 
 @dataclass(slots=True)

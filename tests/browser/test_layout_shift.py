@@ -45,12 +45,15 @@ def test_nothing_jumps_while_a_long_answer_grows_and_is_stopped(page: Page, addr
     expect(page.get_by_text("Ask your documents")).to_be_visible()
     page.get_by_test_id("stCheckbox").get_by_text("Documents", exact=True).click()
     expect(page.get_by_text("Without documents")).to_be_visible()
-    page.set_viewport_size({"width": width, "height": 900})
+    page.set_viewport_size({"width": width, "height": 500})
     page.wait_for_timeout(1_000)  # until all stands in its new place
     page.evaluate(WATCH)
     ask(page, LONG)
     page.wait_for_function("document.querySelectorAll('[data-testid=stHtml] p').length > 1 || window.shifts.length > 40")
-    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page.get_by_role("paragraph").get_by_text(LONG)).not_to_be_in_viewport()  # the page follows what is written
+    stop = page.get_by_role("button", name="Stop", exact=True)
+    expect(stop).to_be_in_viewport()
+    stop.click()
     finished(page)
     _steady(page)
 
