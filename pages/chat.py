@@ -3,7 +3,6 @@
 import streamlit as st
 
 from localrag.chat.waiting import Asked
-from localrag.settings import DEFAULT_COLLECTION, GUIDE_COLLECTION
 from localrag.ui import state
 from localrag.ui.asked import ask, take_question
 from localrag.ui.chat_top import chat_top, collection_asked, welcome
@@ -17,21 +16,19 @@ st.set_page_config(layout="centered")
 engine = open_page(with_sidebar=False)
 top, body, above_field = st.container(), st.container(), st.bottom.container()
 names: list[str] = []
-conversation_id, conversation, fallback, known, new = None, None, "", False, False
+conversation_id, conversation, known, new = None, None, False, False
 with show_errors():
     conversation_id = state.conversation_id()
     conversation = engine.store.find(conversation_id) if conversation_id else None
     known = True
     names = [record.name for record in engine.library.collections()]
-    fallback = next((name for name in (DEFAULT_COLLECTION, GUIDE_COLLECTION) if name in names), "")
-    kept = conversation.collection if conversation and conversation.collection in names else fallback
     summary = state.take_summary()
     asked = take_question(engine, conversation, or_waiting=not summary)
     new = bool(asked or summary)
     if new:
         with body:
             asked = asked or Asked()
-            collection = asked.collection if asked.waited else collection_asked(names, kept, conversation)
+            collection = asked.collection if asked.waited else collection_asked(names, conversation)
             document = asked.document if asked.waited else document_asked(engine, collection, conversation)
             conversation_id, done = ask(engine, conversation, collection, document, asked, summary)
             conversation = engine.store.find(conversation_id) if conversation_id else None
@@ -41,8 +38,7 @@ with show_errors():
 with show_errors():
     sidebar(engine)
     with top:
-        kept = conversation.collection if conversation and conversation.collection in names else fallback
-        collection = chat_top(engine, names, kept, conversation)
+        collection = chat_top(engine, names, conversation)
         document = document_bar(engine, collection, conversation)
         if known and conversation_id and conversation is None:
             st.caption("This conversation was deleted. Ask something to start a new one.")

@@ -9,7 +9,7 @@ import streamlit as st
 from localrag.chat.prose import READING
 from localrag.engine import Engine
 from localrag.privacy import readers_elsewhere
-from localrag.settings import DEFAULT_COLLECTION
+from localrag.settings import DEFAULT_COLLECTION, GUIDE_COLLECTION
 from localrag.types import Conversation
 from localrag.ui import state
 from localrag.ui.chat_settings import chat_settings
@@ -40,11 +40,12 @@ class _Choice:
         return picked if st.session_state.get(self.switch_key, self.with_documents) else ""
 
 
-def _choice(names: list[str], fallback: str, conversation: Conversation | None) -> _Choice:
+def _choice(names: list[str], conversation: Conversation | None) -> _Choice:
     identity = conversation.id if conversation else ""
     gone = conversation.collection if conversation and conversation.collection not in ("", *names) else ""
     # A conversation opens with the collection it was asked about, whatever was chosen elsewhere.
-    known = fallback if conversation else state.collection(names, fallback)
+    begun = next((name for name in (DEFAULT_COLLECTION, GUIDE_COLLECTION) if name in names), "")
+    known = (conversation.collection or begun) if conversation else state.collection(names, begun)
     return _Choice(
         names,
         key=f"collection_of_{identity}_{state.upload_round()}",
@@ -55,14 +56,14 @@ def _choice(names: list[str], fallback: str, conversation: Conversation | None) 
     )
 
 
-def collection_asked(names: list[str], fallback: str, conversation: Conversation | None) -> str:
+def collection_asked(names: list[str], conversation: Conversation | None) -> str:
     """The collection a question is asked about, as `chat_top` returns it, before that is drawn."""
-    return _choice(names, fallback, conversation).now
+    return _choice(names, conversation).now
 
 
-def chat_top(engine: Engine, names: list[str], fallback: str, conversation: Conversation | None) -> str:
+def chat_top(engine: Engine, names: list[str], conversation: Conversation | None) -> str:
     """Draw collection, model and the documents switch; returns the collection to ask, empty for none."""
-    model, choice = engine.model_state, _choice(names, fallback, conversation)
+    model, choice = engine.model_state, _choice(names, conversation)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         chosen = choice.gone
         if names:
