@@ -15,6 +15,7 @@ from itertools import combinations
 from localrag.chat.alignment import holds
 from localrag.chat.claims import Claim, bare, guess_language, parse
 from localrag.chat.contradictions import contradiction
+from localrag.documents.delimited import row_spans
 from localrag.documents.sentences import split_sentences
 from localrag.documents.splitter import cut_span
 from localrag.embeddings.base import EmbeddingModel
@@ -66,8 +67,8 @@ def attribute(answer: str, evidence: Sequence[Evidence], model: EmbeddingModel) 
 
 
 def _pieces(text: str) -> list[str]:
-    """The sentences of a text; what runs on without an end is cut, for a long text says too much at once."""
-    spans = split_sentences(text)
+    """The sentences or table rows of a text; what runs on without an end is cut, for a long text says too much at once."""
+    spans = row_spans(text) or split_sentences(text)
     return [text[a:b] for start, end in spans for a, b in cut_span(text, start, end, LONGEST_COMPARED)]
 
 

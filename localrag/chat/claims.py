@@ -6,18 +6,9 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from localrag.chat.claim_words import (
-    CLASSES,
-    CLAUSE_WORDS,
-    FUNCTION_WORDS,
-    IRREGULAR,
-    NEGATIONS,
-    OPPOSITES,
-    PREPOSITIONS,
-    QUANTITIES,
-    SAME,
-)
-from localrag.chat.number_words import NUMBER_WORDS, ORDINALS, SCALES, UNITS
+from localrag.chat.claim_words import CLAUSE_WORDS, PREPOSITIONS
+from localrag.chat.lexicon import function_words, irregular, negation_words, opposites, quantities, same, unit_of
+from localrag.chat.number_words import NUMBER_WORDS, ORDINALS, SCALES
 from localrag.documents.words import UNSPACED, terms
 
 _TOKEN = re.compile(
@@ -28,6 +19,7 @@ _UNSPACED = re.compile(f"[{UNSPACED}]")
 _HAN_NUMBER = re.compile("[一二三四五六七八九十百千万亿两]{1,}|\\d+(?:[.,:]\\d+)*")
 _LEAD = re.compile(r"^\s*(?:(?:\d+[.)]|[-*•+>]|#{1,6})\s+)+")
 _MARKDOWN = re.compile(r"\*\*|__|`|\[\d{1,3}\](?!\()")
+_FIELDS = re.compile(r"(?<=[^\W\d])[,;](?=\d)|(?<=\d)[,;](?=[^\W\d])|[,;](?=[,;])")
 SCOPE = 4
 """Content words that a negation reaches."""
 
@@ -75,7 +67,7 @@ def guess_language(text: str) -> str:
     if signs * 3 > len(text):
         return "ko" if re.search("[가-힣]", text) else "ja" if re.search("[\u3040-\u30ff]", text) else "zh"
     words = re.findall(r"\w+", text.casefold())
-    counts = {code: sum(word in known for word in words) for code, known in _function_words().items()}
+    counts = {code: sum(word in known for word in words) for code, known in function_words().items()}
     best = max(counts, key=counts.__getitem__)
     return best if counts[best] else "en"
 
@@ -83,11 +75,11 @@ def guess_language(text: str) -> str:
 @lru_cache(maxsize=4_096)
 def parse(text: str, language: str) -> Claim:
     """Take a sentence apart."""
-    pieces = [match.group() for match in _TOKEN.finditer(text)]
+    pieces = _TOKEN.findall(_set_apart(text))
     tokens: list[Token] = []
     negations: list[int] = []
     clause, before, skip = 0, "", 0
-    negative = _negations().get(language, _negations()["en"])
+    negative = negation_words().get(language, negation_words()["en"])
     for at, piece in enumerate(pieces):
         low = piece.casefold().replace("’", "'")
         if skip:
@@ -115,14 +107,37 @@ def parse(text: str, language: str) -> Claim:
             for term in terms(piece, language):
                 tokens.append(Token(term, term, len(tokens), clause, content=True))
         else:
-            tokens.append(_word(piece, low, tokens, clause, language, first=before in ("", ".", "!", "?")))
+            first = before in ("", ".", "!", "?")
+            letter = not first and _is_designation(tokens[-1], piece, pieces[at + 1 : at + 3])
+            tokens.append(_designation(low, tokens, clause) if letter else _word(piece, low, tokens, clause, language, first))
         before = piece.casefold()
-    found = frozenset(name for name, words in _quantities().items() if any(t.word in words for t in tokens))
+    found = frozenset(name for name, words in quantities().items() if any(t.word in words for t in tokens))
     return Claim(text, language, tuple(tokens), tuple(negations), found, frozenset(t.key for t in tokens if t.content))
 
 
+def _set_apart(text: str) -> str:
+    """A row of comma- or semicolon-separated values with its delimiters as spaces, so that no two fields are one number."""
+    for sign in ",;":
+        if f"{sign} " not in text and any(match.group() == sign for match in _FIELDS.finditer(text)):
+            text = text.replace(sign, " ")
+    return text
+
+
+def _is_designation(before: Token, piece: str, following: list[str]) -> bool:
+    """Whether a capital letter names one of several: "model A", "vitamin D"; not an initial, an article or "I"."""
+    if len(piece) != 1 or not piece.isupper() or not before.content or before.number:
+        return False
+    if following[:1] == ["."]:
+        return len(following) == 1  # "than plan A." at the end, but "John F. Kennedy"
+    return piece not in "AI" or not following or (before.capital and piece == "A") or following[0] in (",", ";", ")", ":")
+
+
+def _designation(low: str, tokens: list[Token], clause: int) -> Token:
+    return Token(low, low, len(tokens), clause, content=True, name=True, capital=True, role=_role(tokens))
+
+
 def _word(piece: str, low: str, tokens: list[Token], clause: int, language: str, first: bool) -> Token:
-    common = _function_words().get(language, frozenset())
+    common = function_words().get(language, frozenset())
     stripped = re.sub(r"'s?$", "", low)
     content = piece[0].isalnum() and stripped not in common and stripped not in CLAUSE_WORDS and not low.endswith("n't")
     content = content or (piece == "May" and not first)
@@ -162,13 +177,13 @@ def key_of(word: str, language: str) -> str:
 
 @lru_cache(maxsize=50_000)
 def _key(word: str, language: str) -> tuple[str, int]:
-    base = _irregular().get(word, word) if language == "en" else word
+    base = irregular().get(word, word) if language == "en" else word
     found = terms(base, language)
     stem = found[0] if len(found) == 1 else base
     for candidate in (word, base, stem):
-        if candidate in _opposites():
-            return _opposites()[candidate]
-    return _same().get(stem, stem), 1
+        if candidate in opposites():
+            return opposites()[candidate]
+    return same().get(stem, stem), 1
 
 
 def _value(pieces: list[str], at: int, language: str) -> tuple[str, int]:
@@ -207,7 +222,7 @@ def _value(pieces: list[str], at: int, language: str) -> tuple[str, int]:
 
 def _unit(pieces: list[str], at: int, used: int, before: str, language: str) -> str:
     """What a number counts: a unit ("#kg"), the next word, or nothing."""
-    units = _units()
+    units = unit_of()
     if before in units:
         return units[before]
     following = [piece.casefold() for piece in pieces[at + used : at + used + 3]]
@@ -216,7 +231,7 @@ def _unit(pieces: list[str], at: int, used: int, before: str, language: str) -> 
     for word in following[:2]:
         if word in units:
             return units[word]
-        if not word[0].isalnum() or word in _function_words().get(language, ()):
+        if not word[0].isalnum() or word in function_words().get(language, ()):
             return ""
     return _key(following[0], language)[0] if following else ""
 
@@ -226,62 +241,3 @@ def han_numbers(text: str) -> set[str]:
     return {number for number in _HAN_NUMBER.findall(text) if number not in ("一", "千", "万", "百")} | (
         {"星期一"} if "星期一" in text else set()
     )
-
-
-@lru_cache(maxsize=1)
-def _function_words() -> dict[str, frozenset[str]]:
-    return {code: frozenset(words.split()) for code, words in FUNCTION_WORDS.items()}
-
-
-@lru_cache(maxsize=1)
-def _negations() -> dict[str, frozenset[str]]:
-    return {code: frozenset(words.split()) for code, words in NEGATIONS.items()}
-
-
-@lru_cache(maxsize=1)
-def _quantities() -> dict[str, frozenset[str]]:
-    return {name: frozenset(words.split()) for name, words in QUANTITIES.items()}
-
-
-@lru_cache(maxsize=1)
-def _irregular() -> dict[str, str]:
-    rows = [row.split() for row in IRREGULAR.replace("\n", ";").split(";") if row.strip()]
-    return {form: row[0] for row in rows for form in row[1:]}
-
-
-@lru_cache(maxsize=1)
-def _opposites() -> dict[str, tuple[str, int]]:
-    found: dict[str, tuple[str, int]] = {}
-    for line in OPPOSITES.strip().splitlines():
-        for sign, side in zip((1, -1), line.split("|"), strict=True):
-            for word in side.split():
-                stems = {word, *(s for code in ("en", "de", "es", "fr") if len(s := "".join(terms(word, code))) > 3)}
-                for stem in stems:
-                    found.setdefault(stem, ("~" + line.split()[0], sign))
-    return found
-
-
-@lru_cache(maxsize=1)
-def _same() -> dict[str, str]:
-    found: dict[str, str] = {}
-    for line in SAME.strip().splitlines():
-        for word in line.split():
-            found.setdefault(terms(word, "en")[0], "=" + line.split()[0])
-    return found
-
-
-@lru_cache(maxsize=1)
-def _units() -> dict[str, str]:
-    rows = [row.split() for row in UNITS.replace("\n", "|").split("|") if row.strip()]
-    return {word: "#" + row[0] for row in rows for word in row}
-
-
-@lru_cache(maxsize=1)
-def class_of() -> dict[str, frozenset[str]]:
-    """Words by the closed classes they belong to: another member of a class says something else."""
-    found: dict[str, set[str]] = {}
-    for number, line in enumerate(CLASSES):
-        for word in line.split():
-            for form in (word, word + "s"):
-                found.setdefault(form, set()).add(f"{number} {word}")
-    return {word: frozenset(classes) for word, classes in found.items()}

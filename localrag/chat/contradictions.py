@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from localrag.chat.alignment import holds, targets
 from localrag.chat.claim_words import QUANTITIES, ROLE_WORDS
-from localrag.chat.claims import Claim, Token, class_of
+from localrag.chat.claims import Claim, Token
+from localrag.chat.lexicon import class_of
 from localrag.chat.polarity import negation, opposites
 from localrag.chat.roles import association, order
 from localrag.chat.unspaced import unspaced

@@ -7,7 +7,8 @@ from itertools import combinations, permutations
 
 from localrag.chat.alignment import alike
 from localrag.chat.claim_words import AGENT_WORDS, PASSIVE, PRONOUNS, ROLE_WORDS
-from localrag.chat.claims import Claim, Token, class_of
+from localrag.chat.claims import Claim, Token
+from localrag.chat.lexicon import class_of
 
 
 def order(said: Claim, window: Sequence[Claim]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from localrag.documents.delimited import Shape, is_header, rows, shapes
+from localrag.documents.delimited import Shape, is_header, is_prose, rows, shapes
 from localrag.documents.raw import RawDocument
 from localrag.documents.row_groups import grouped, range_label
 from localrag.types import Mark, ParsedDocument
@@ -67,8 +67,5 @@ def _is_surely_table(shape: Shape) -> bool:
         return False
     # Two columns parted by a comma are also two halves of a verse.
     least = _CERTAIN_ROWS if shape.columns == 2 and shape.delimiter in ",;" else _LEAST_ROWS
-    fields = [field for row in shape.rows for field in row.fields]
-    # After a comma or semicolon, prose has a space.
-    spaced = sum(field.startswith(" ") for row in shape.rows for field in row.fields[1:])
-    is_prose = shape.delimiter in ",;" and 2 * spaced > len(fields) - len(shape.rows)
-    return len(shape.rows) >= least and not is_prose and all(len(field) <= _FIELD_CHARS for field in fields)
+    short = all(len(field) <= _FIELD_CHARS for row in shape.rows for field in row.fields)
+    return len(shape.rows) >= least and not is_prose(shape) and short

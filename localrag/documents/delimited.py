@@ -118,6 +118,20 @@ def _shape(head: str, delimiter: str, offset: int, is_cut: bool) -> Shape:
     return Shape(delimiter, columns, count / len(sample), sample)
 
 
+def is_prose(shape: Shape) -> bool:
+    """Whether the delimiter is punctuation: after a comma or semicolon, prose has a space."""
+    spaced = sum(field.startswith(" ") for row in shape.rows for field in row.fields[1:])
+    return shape.delimiter in ",;" and 2 * spaced > sum(len(row.fields) - 1 for row in shape.rows)
+
+
+def row_spans(text: str) -> list[tuple[int, int]]:
+    """Start and end of each row where every line of a text is one of a table, two lines at least; else none."""
+    shape = shapes(text)[0]
+    if shape.columns < 2 or shape.share < 1 or len(shape.rows) < 2 or is_prose(shape):
+        return []
+    return [(row.start, row.end) for row in rows(text, shape.delimiter) if any(field.strip() for field in row.fields)]
+
+
 def is_header(fields: Sequence[str]) -> bool:
     """Whether a first row names columns: all filled, different, beginning with a letter, and none a sentence."""
     names = [field.strip() for field in fields]

@@ -26,7 +26,7 @@ def read_pairs(part: str) -> list[Pair]:
     pairs, evidence = [], ""
     for line in (FOLDER / f"{part}.txt").read_text("utf-8").splitlines():
         if line.startswith("= "):
-            evidence = line[2:]
+            evidence = line[2:].replace(r"\n", "\n")
         elif line[:2] in ("+ ", "- "):
             kind, sentence = line[2:].split(": ", 1)
             pairs.append(Pair(sentence, evidence, line[0] == "+", kind))
