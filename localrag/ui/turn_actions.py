@@ -102,7 +102,7 @@ def refused_actions(engine: Engine, conversation: Conversation, turn: Turn, busy
 
 
 def _again(engine: Engine, conversation: Conversation, turn: Turn, busy: bool) -> None:
-    with st.popover("Answer again", icon=":material/refresh:", type="tertiary", disabled=busy, key=f"again_{turn.id}"):
+    with st.popover("Again", icon=":material/refresh:", type="tertiary", disabled=busy, key=f"again_{turn.id}"):
         settings = {**engine.settings.answer.model_dump(), **turn.settings}
         low, high = bounds("temperature")
         st.slider(
@@ -142,7 +142,7 @@ def _again(engine: Engine, conversation: Conversation, turn: Turn, busy: bool) -
 
 def _edit(engine: Engine, conversation: Conversation, turn: Turn, busy: bool) -> None:
     with (
-        st.popover("Edit question", icon=":material/edit:", type="tertiary", disabled=busy, key=f"edit_{turn.id}"),
+        st.popover("Edit", icon=":material/edit:", type="tertiary", disabled=busy, key=f"edit_{turn.id}"),
         st.form(f"edit_form_{turn.id}", border=False),
     ):
         key = f"w_edit_{turn.id}"

@@ -366,7 +366,7 @@ def test_nothing_is_offered_that_asks_while_an_answer_is_on_its_way(app: AppTest
     first = ask(app, engine, QUESTION)
     app.chat_input[0].set_value("Tell me more about the kettle and its tea").run()
     assert not app.exception
-    popovers: list[Any] = [p for p in app.get("popover") if p.proto.popover.label == "Edit question"]
+    popovers: list[Any] = [p for p in app.get("popover") if p.proto.popover.label == "Edit"]
     assert popovers
     assert all(p.proto.popover.disabled for p in popovers)
     assert first.id in str(keys(app))
