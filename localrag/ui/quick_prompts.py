@@ -7,7 +7,7 @@ import streamlit as st
 from localrag.settings import GUIDE_COLLECTION
 from localrag.ui import state
 
-OF_GUIDE = ("Where is my data kept?", "How do I stop an answer?", "What do the marks under a sentence mean?")
+OF_GUIDE = ("Where is my data kept?", "How do I stop an answer?", "When is a web page fetched?")
 OF_DOCUMENT = ("What are the key points?", "Which names and dates does it give?", "What does it recommend?")
 OF_COLLECTION = ("What are these documents about?", "Which problems are described?", "What is recommended?")
 
