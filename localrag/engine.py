@@ -18,7 +18,7 @@ from localrag.chat.store import ConversationStore
 from localrag.chat.waiting import NextQuestions
 from localrag.comparing import Comparisons
 from localrag.conversations import Conversations
-from localrag.errors import BusyError, LocalRagError, ModelFileError, PromptError, SettingsError
+from localrag.errors import BusyError, LocalRagError, ModelFileError, SettingsError
 from localrag.evaluating import Evaluations
 from localrag.intake import Intake
 from localrag.library import Library
@@ -165,7 +165,7 @@ class Engine:
         return reload
 
     def _warm(self, model: LoadedModel | None) -> None:
-        with suppress(PromptError):  # a format that is not there says so when a question is asked
+        with suppress(LocalRagError):  # no such format, too small a window: said when a question is asked
             warm_up(model, self.formatting.chosen(self.settings.answer)[0])
 
     def _load(self, model: ModelSettings, wait: bool, keep: dict[str, Any] | None = None) -> None:

@@ -45,7 +45,8 @@ class ModelSettings(Group):
         "f16", description="Numbers of the KV cache: q8_0 halves its memory for little, q4_0 quarters it and costs quality"
     )
     use_mmap: bool = Field(
-        True, description="Map the file instead of reading it whole: loads at once, memory is shared and given back"
+        False,
+        description="Map the file instead of reading it: loads at once, shares memory; a file written over then ends the app",
     )
     use_mlock: bool = Field(False, description="Keep the weights in memory for good: never swapped out, no memory for others")
     rope_scaling: Literal["model", "none", "linear", "yarn"] = Field(

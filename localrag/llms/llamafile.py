@@ -36,6 +36,8 @@ def check(settings: ModelSettings) -> Path:
     if path is None:
         raise ModelFileError("No llamafile is chosen. Choose a .llamafile on the Model page.")
     try:
+        if path.is_fifo():  # opening it would wait for whoever writes
+            raise ModelFileError(f"{path} is a pipe, not a file. Choose a .llamafile on the Model page.")
         with path.open("rb") as file:
             head = file.read(8)
     except OSError as exc:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import logging
+import math
 import queue
 import threading
 import time
@@ -185,7 +186,9 @@ def _note(chunk: Chunk, stats: GenerationStats) -> None:
     stats.answer_tokens = chunk.answer_tokens if chunk.answer_tokens is not None else stats.answer_tokens
     try:
         timings = {name: float(value) for name, value in chunk.timings.items() if name.endswith(("_n", "_ms"))}
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
+        return
+    if not all(map(math.isfinite, timings.values())):
         return
     if timings.get("prompt_ms", 0.0) > 0.0:
         stats.prefill_s = timings["prompt_ms"] / 1000

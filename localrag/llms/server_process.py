@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import selectors
@@ -29,6 +30,15 @@ STOP_S = guard.GRACE_S + 5.0
 TAIL_BYTES = 64 * 1024
 SAME_START_S = 1.0
 LOG_KEPT_S = 86_400.0
+
+
+_starting: set[ServerProcess] = set()
+
+
+def give_up_starting() -> None:
+    """End every server that is not ready yet: another model was chosen, or the app ends. Whoever waits for it is told."""
+    for process in list(_starting):
+        process.stop()
 
 
 class StartError(ModelLoadError):
@@ -87,14 +97,20 @@ class ServerProcess:
             ModelLoadError: the server ended, with the end of its log, or it is not ready in time; it is stopped.
         """
         end = time.monotonic() + within_s
-        while not _healthy(self.address):
-            if not self.alive:
-                self.stop()
-                raise ModelLoadError(f"{self.name} ended before it was ready{self.last_words()}. Look at its log, {self.log}.")
-            if time.monotonic() > end:
-                self.stop()
-                raise ModelLoadError(f"{self.name} is not ready after {within_s:g} s. Look at its log, {self.log}.")
-            time.sleep(LOOK_EVERY_S)  # the server is another process: there is nothing to wait on but its answer
+        _starting.add(self)
+        try:
+            while not _healthy(self.address):
+                if not self.alive:
+                    self.stop()
+                    raise ModelLoadError(
+                        f"{self.name} ended before it was ready{self.last_words()}. Look at its log, {self.log}."
+                    )
+                if time.monotonic() > end:
+                    self.stop()
+                    raise ModelLoadError(f"{self.name} is not ready after {within_s:g} s. Look at its log, {self.log}.")
+                time.sleep(LOOK_EVERY_S)  # the server is another process: there is nothing to wait on but its answer
+        finally:
+            _starting.discard(self)
 
     def last_words(self) -> str:
         """': ' and the last line of the log that says something; empty when there is none."""
@@ -214,6 +230,8 @@ def _healthy(address: str) -> bool:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(f"{address}/health", timeout=LOOK_S):
             return True
+    except http.client.HTTPException:
+        return False
     except urllib.error.HTTPError as exc:
         exc.close()
         return False

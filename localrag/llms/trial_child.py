@@ -49,7 +49,7 @@ def try_model(request: dict[str, Any], say: Callable[[dict[str, Any]], None]) ->
     Raises:
         LocalRagError: the reason why it is of no use.
     """
-    model = Model(_path(request["path"]), request["n_gpu_layers"], check_tensors=True)
+    model = Model(_path(request["path"]), request["n_gpu_layers"], use_mmap=True, check_tensors=True)
     tokens = _read_vocabulary(model)
     context = _context(model, request)
     if request["pooling"] is not None:
@@ -68,7 +68,7 @@ def try_gpt4all(request: dict[str, Any]) -> None:
         LocalRagError: the reason why it is of no use.
     """
     with suppress(ModelLoadError):  # then the backend does without it
-        _read_vocabulary(Model(_path(request["path"]), vocab_only=True))
+        _read_vocabulary(Model(_path(request["path"]), use_mmap=True, vocab_only=True))
     session = GPT4AllSession(_path(request["gpt4all"]), request["window"], 1, "cpu", 0)
     evaluated = session.evaluate(TEXT, True, 0, MOST_TOKENS, lambda: False)
     for answered in range(ANSWERED):

@@ -13,6 +13,7 @@ from localrag.errors import GenerationError, LocalRagError, ModelLoadError
 from localrag.llms.base import LoadedModel
 from localrag.llms.kept_states import KeptStates
 from localrag.llms.registry import load_model
+from localrag.llms.server_process import give_up_starting
 from localrag.models.trials import Trials
 from localrag.settings import ModelSettings
 
@@ -72,7 +73,11 @@ class ModelWorker:
             return read(self._model)
 
     def load(self, settings: ModelSettings, then: Callable[[LocalRagError | None], None] = lambda _error: None) -> None:
-        """Queue a change of model; `then` is called on the worker thread with the error, or None when it is in use."""
+        """Queue a change of model; `then` is called on the worker thread with the error, or None when it is in use.
+
+        A llamafile that is still starting is given up: it may never be ready.
+        """
+        give_up_starting()
         self.submit(lambda _model: then(self._swap(settings)))
 
     def borrow(self, work: Callable[[Callable[[ModelSettings], LoadedModel]], None]) -> None:
@@ -125,6 +130,7 @@ class ModelWorker:
             self._tasks.get_nowait()
         self._tasks.put(None)
         self.cancel()
+        give_up_starting()
         self._thread.join(timeout=30)
         self.states.close()
 

@@ -10,6 +10,8 @@ import ctypes
 import functools
 import logging
 import os
+import re
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +27,11 @@ logger = logging.getLogger("localrag.llamacpp")
 GGML_LOG_WARN, GGML_LOG_ERROR = 3, 4  # enum ggml_log_level in ggml.h
 LOAD_MODES = {(False, False): 0, (True, False): 1, (False, True): 2, (True, True): 3}
 """enum llama_load_mode in llama.h, by whether the file is mapped and whether it is locked into memory."""
+BPE = 2
+"""enum llama_vocab_type in llama.h: the only one whose tokenizer parts a text by regular expressions."""
+_LONG_RUN = re.compile(r"\S{8000}|\s{8000}")
+"""Where a long text without a break is cut for them: std::regex needs stack for every character of a run, and in 0.3.36 about
+26,500 of them overflow the usual 8 MB."""
 _recent: collections.deque[str] = collections.deque(maxlen=40)
 _kept: list[Any] = []  # C callbacks that llama.cpp holds must never be collected
 
@@ -96,7 +103,7 @@ class Model:
         self,
         path: Path,
         n_gpu_layers: int = 0,
-        use_mmap: bool = True,
+        use_mmap: bool = False,
         use_mlock: bool = False,
         check_tensors: bool = False,
         vocab_only: bool = False,
@@ -110,7 +117,7 @@ class Model:
             ModelLoadError: llama.cpp refused it; the message holds llama.cpp's reason.
         """
         self.path = path
-        self.files = LoadedFiles(parts(read_gguf(path)))
+        self.files = LoadedFiles(parts(read_gguf(path)), mapped=use_mmap)
         self.lib = llama_library()
         params = self.lib.llama_model_default_params()
         params.n_gpu_layers, params.load_mode = n_gpu_layers, LOAD_MODES[use_mmap, use_mlock]
@@ -122,6 +129,7 @@ class Model:
             reason = last_complaint() or "no reason given"
             raise ModelLoadError(f"llama.cpp cannot load {path}: {reason}. Choose another .gguf file on the Model page.")
         self.vocab = self.lib.llama_model_get_vocab(self.pointer)
+        self._parted_by_regex = self.lib.llama_vocab_type(self.vocab) == BPE
         self.add_bos = bool(self.lib.llama_vocab_get_add_bos(self.vocab))
         self.bos = int(self.lib.llama_vocab_bos(self.vocab))
         self.eos = int(self.lib.llama_vocab_eos(self.vocab))
@@ -130,6 +138,16 @@ class Model:
 
     def tokenize(self, text: str, *, special: bool = False, add_special: bool = False) -> list[int]:
         """Token ids of a text. `special` turns marker text such as <|im_end|> into control tokens: never for documents."""
+        cuts = [match.end() for match in _LONG_RUN.finditer(text)] if self._parted_by_regex else []
+        if not cuts:
+            return self._tokenize(text, special, add_special)
+        parts_of_it = [text[start:end] for start, end in pairwise([0, *cuts, len(text)]) if end > start]
+        found = [token for part in parts_of_it for token in self._tokenize(part, special, add_special=False)]
+        before = [self.bos] if add_special and self.add_bos else []
+        after = [self.eos] if add_special and self.lib.llama_vocab_get_add_eos(self.vocab) else []
+        return [*before, *found, *after]
+
+    def _tokenize(self, text: str, special: bool, add_special: bool) -> list[int]:
         data = text.encode("utf-8", "replace")
         room = len(data) + 8
         buffer = (ctypes.c_int32 * room)()

@@ -130,14 +130,14 @@ def _named(tensors: dict[str, NDArray[Any]], source: Path) -> Iterator[tuple[str
 
 
 def read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
-    """The floating-point tensors of a safetensors file, mapped rather than read.
+    """The floating-point tensors of a safetensors file.
 
     Format: 8 bytes length, that many bytes of JSON, then the data (github.com/huggingface/safetensors).
     Raises:
         ModelFileError: the file does not follow it.
     """
     try:
-        data = np.memmap(path, dtype=np.uint8, mode="r")
+        data = np.fromfile(path, dtype=np.uint8)  # mapped, a file written over would end the app
         length = struct.unpack("<Q", data[:8].tobytes())[0]
         header = json.loads(data[8 : 8 + length].tobytes())
         header.pop("__metadata__", None)

@@ -113,6 +113,25 @@ def test_a_server_that_dies_is_named_with_its_last_words(tmp_path: Path) -> None
     assert not list(remains_dir().glob("*.json"))
 
 
+def test_one_that_is_never_ready_is_given_up_for_another_model_and_at_the_end(tmp_path: Path) -> None:
+    never = script(tmp_path, before="exec sleep 300\n")
+    given_here = {"data_dir": tmp_path / "data", "models_dir": MODELS_DIR, "n_threads": 1}
+    engine = Engine(load_settings(given_here, {}, tmp_path))
+    try:
+        for _ in range(2):
+            engine.apply({"llm": "llamafile", "model_path": never})
+            until(lambda: bool(list(remains_dir().glob("*.json"))), "it was not started")
+        engine.apply({"llm": "llamacpp", "model_path": starter_chat(MODELS_DIR)}, wait=True)
+        assert engine.model_state.status == "ready"
+        engine.apply({"llm": "llamafile", "model_path": never})
+        until(lambda: bool(list(remains_dir().glob("*.json"))), "it was not started")
+    finally:
+        started = time.monotonic()
+        engine.close()
+    assert time.monotonic() - started < LIMIT_S
+    assert not list(remains_dir().glob("*.json"))
+
+
 def test_a_server_that_dies_in_use_is_named(tmp_path: Path) -> None:
     model = llamafile.build(given(script(tmp_path)))
     try:
@@ -243,10 +262,13 @@ def test_what_is_no_llamafile_is_refused(tmp_path: Path) -> None:
     text = tmp_path / "notes.llamafile"
     text.write_text("Buy milk.")
     named = script(tmp_path, name="script.sh")
+    pipe = tmp_path / "pipe.llamafile"
+    os.mkfifo(pipe)
     for path, said in (
         (None, "No llamafile is chosen"),
         (tmp_path / "missing.llamafile", "not found"),
         (tmp_path, "cannot be read"),
+        (pipe, "is a pipe"),
         (gguf, "is a GGUF file"),
         (text, "is no llamafile"),
         (named, "is no llamafile"),

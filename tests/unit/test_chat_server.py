@@ -87,6 +87,14 @@ def test_llama_cpps_timings_are_taken(server: Served, model: ServerModel) -> Non
     assert (stats.prefill_rate, stats.generation_rate, stats.finish) == (20.0, 4.0, "length")
 
 
+def test_timings_that_are_no_numbers_are_not_taken(server: Served, model: ServerModel) -> None:
+    for odd in (1e400, float("nan"), "ten", None):
+        timings = {"cache_n": odd, "prompt_ms": 200.0}
+        server.answer = lambda _, said=timings: iter([event({"content": "Hi"}), event({}, "stop", timings=said), DONE])
+        text, stats = ask(model)
+        assert (text, stats.reused) == (["Hi"], 0)
+
+
 def test_every_setting_is_sent_and_nothing_else(server: Served, model: ServerModel) -> None:
     answer = AnswerSettings(
         temperature=0.5, top_p=0.9, top_k=7, min_p=0.1, repeat_penalty=1.2, max_tokens=33, seed=5, stop=("END",)
