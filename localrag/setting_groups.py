@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -103,7 +104,9 @@ class AnswerSettings(Group):
     seed: int = Field(
         -1, ge=-1, le=2**31 - 1, description="The same seed repeats the same answer; -1 takes a new one each time"
     )
-    stop: tuple[str, ...] = Field((), description="Texts that end the answer, beside those of the prompt format")
+    stop: tuple[str, ...] = Field(
+        (), description="Texts that end the answer, beside those of the prompt format; in the environment one, or a JSON list"
+    )
     template: str = Field(
         "model",
         min_length=1,
@@ -116,6 +119,17 @@ class AnswerSettings(Group):
         max_length=120,
         description="How the question is put: `chat` as a conversation, or a LangChain Hub prompt of the library",
     )
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            listed = json.loads(value)
+        except ValueError:
+            return (value,)
+        return tuple(listed) if isinstance(listed, list) else (value,)
 
 
 class DocumentSettings(Group):

@@ -99,20 +99,26 @@ class Reading:
 
     def chunks(self) -> Iterator[Chunk]:
         """What comes in; raises GenerationError when the server fails or has nothing to say for too long."""
-        finished = False
+        patience_s = PATIENCE * self._words.timeout_s
+        finished, empty, until = False, False, time.monotonic() + patience_s
         while True:
+            left_s = until - time.monotonic()
             try:
-                item = self._queue.get(timeout=AFTER_END_S if finished else PATIENCE * self._words.timeout_s)
+                item = self._queue.get(timeout=max(0.0, left_s))
             except queue.Empty:
                 if finished:
                     return
-                raise GenerationError(self._words.silent()) from None
+                raise GenerationError(self._words.wordless(patience_s) if empty else self._words.silent()) from None
             if item is None or self.stopped:
                 return
             if isinstance(item, GenerationError):
                 raise item
-            finished = finished or bool(item.finish)
+            finished, empty = finished or bool(item.finish), not _says(item)
+            if empty and left_s <= 0 and not finished:
+                raise GenerationError(self._words.wordless(patience_s))
             yield item
+            if finished or not empty:
+                until = time.monotonic() + (AFTER_END_S if finished else patience_s)
 
     def _read(self, chunks: Callable[[Wire], Iterator[Chunk]]) -> None:
         end: GenerationError | None = None
@@ -125,6 +131,10 @@ class Reading:
             logger.exception("reading the chat server's answer failed")
             end = GenerationError(f"{self._words.server} sent what cannot be read as an answer: {exc}. Look at its log.")
         self._queue.put(end)
+
+
+def _says(chunk: Chunk) -> bool:
+    return bool(chunk.text or chunk.thinking or chunk.read_tokens or chunk.finish)
 
 
 def write(reading: Reading, words: ServerWords, stop: list[str], max_tokens: int, stats: GenerationStats) -> Iterator[Piece]:

@@ -48,6 +48,9 @@ class ServerWords:
     def silent(self) -> str:
         return f"{self.server} gave no sign of life for {self.timeout_s:g} s. Look whether it works, or raise chat_timeout_s."
 
+    def wordless(self, seconds: float) -> str:
+        return f"{self.server} sent nothing of an answer for {seconds:g} s. Look whether it works, or raise chat_timeout_s."
+
     def broke_off(self) -> str:
         return f"{self.server} broke the connection off before it answered. Look at its log, then ask again."
 

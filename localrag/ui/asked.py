@@ -27,7 +27,6 @@ def take_question(engine: Engine, conversation: Conversation | None, or_waiting:
     """
     given = st.chat_input(
         "Your question, or files",
-        max_chars=20_000,
         accept_file="multiple",
         max_upload_size=engine.settings.documents.max_document_mb,
     )

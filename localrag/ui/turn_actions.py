@@ -146,7 +146,7 @@ def _edit(engine: Engine, conversation: Conversation, turn: Turn, busy: bool) ->
         st.form(f"edit_form_{turn.id}", border=False),
     ):
         key = f"w_edit_{turn.id}"
-        st.text_area("Question", turn.question, key=key, max_chars=20_000)
+        st.text_area("Question", turn.question, key=key)
         st.form_submit_button("Ask", on_click=_ask_edited, args=(engine, conversation.id, turn.id, key))
         st.caption("What follows begins anew from here; the former branch stays.")
 

@@ -245,3 +245,11 @@ def test_a_document_s_preview_leads_to_a_question_about_it(app: AppTest, engine:
     button(app, "Ask about this document").click().run()
     assert not app.exception
     assert next(s for s in app.selectbox if s.label == "Document").value == record.id
+
+
+def test_a_question_that_is_too_long_is_said_and_given_back_whole(app: AppTest, engine: Engine) -> None:
+    asked = ("When does the kettle boil? " * 800).strip()
+    app.chat_input[0].set_value(asked).run()
+    assert not app.exception
+    assert f"The question has {len(asked):,} characters, 20,000 are allowed" in "\n".join(e.value for e in app.error)
+    assert [text.value for text in app.text] == [f"Not asked: {asked}"]

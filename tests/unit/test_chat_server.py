@@ -16,6 +16,7 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 
 from localrag.errors import GenerationError, LocalRagError, ModelLoadError
+from localrag.llms import server_answer
 from localrag.llms.base import GenerationStats
 from localrag.llms.server import ServerModel, build, check, server_models
 from localrag.llms.server_chat import plain
@@ -504,6 +505,25 @@ def test_a_cancel_ends_a_silent_answer_at_once_and_the_server_sees_it(server: Se
         assert (text, stats.finish) == (shown, "cancelled")
         assert server.gone.wait(2), "the server still thinks that somebody listens"
         model.reset_cancel()
+    model.close()
+
+
+def test_a_server_that_sends_nothing_but_empty_events_is_given_up(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    def empty() -> Iterator[bytes]:
+        yield event({"content": "Half"})
+        while not server.gone.wait(0.02):
+            yield event({"content": ""})
+
+    server.gone.clear()
+    server.answer = lambda _: empty()
+    monkeypatch.setattr(server_answer, "PATIENCE", 0.3)
+    model = build(settings(server, chat_timeout_s=1.0))
+    pieces, started = model.generate(PROMPT, GREEDY, (), GenerationStats()), time.monotonic()
+    assert next(pieces).text == "Half"
+    with pytest.raises(GenerationError, match=r"sent nothing of an answer for 0\.3 s"):
+        list(pieces)
+    assert time.monotonic() - started < 5
+    assert server.gone.wait(2), "the server still thinks that somebody listens"
     model.close()
 
 

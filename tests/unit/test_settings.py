@@ -78,6 +78,14 @@ def test_the_toml_file_may_name_the_data_directory_whose_applied_settings_count(
     assert load_settings({}, {}, tmp_path).model.n_ctx == 555
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"), [("END", ("END",)), ('["A", "B"]', ("A", "B")), ("a,b", ("a,b",)), ("7", ("7",)), ("[", ("[",))]
+)
+def test_stop_texts_come_from_a_variable_as_one_or_as_a_list(tmp_path: Path, given: str, meant: tuple[str, ...]) -> None:
+    settings = load_settings({"data_dir": tmp_path}, {"LOCALRAG_STOP": given}, tmp_path)
+    assert settings.answer.stop == meant
+
+
 def test_variables_of_others_are_left_alone(tmp_path: Path) -> None:
     settings = load(tmp_path, environ={"LOCALRAG_TEST_MODELS": "x", "N_CTX": "1", "OTHER": "y"})
     assert settings.model.n_ctx == 4096
