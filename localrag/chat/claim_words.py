@@ -271,7 +271,7 @@ CLASSES = (
     "vinegar oil water milk wine beer",
     "breakfast lunch dinner supper",
     "dog cat horse cow pig sheep goat",
-    "father mother son daughter uncle aunt nephew niece cousin brother sister",
+    "father mother son daughter uncle aunt nephew niece cousin brother sister husband wife",
     "oak pine birch beech maple",
     "nurse doctor teacher lawyer engineer architect painter singer",
     "daily weekly monthly yearly hourly",

@@ -11,10 +11,12 @@ from localrag.chat.lexicon import function_words, irregular, negation_words, opp
 from localrag.chat.number_words import NUMBER_WORDS, ORDINALS, SCALES
 from localrag.documents.words import UNSPACED, terms
 
+_SIGN = r"(?:(?<![\w.,:)%°])(?<!\d )[-−])?"  # a minus, and not the dash of a range
 _TOKEN = re.compile(
-    rf"[{UNSPACED}]+|\d+(?:[.,:]\d+)*(?:st|nd|rd|th)?(?![^\W\d_])|[^\W_](?:(?![{UNSPACED}])[\w]|[-'’](?=\w))*|[%€$£¥°]|[,;:.!?()—–]"
+    rf"[{UNSPACED}]+|{_SIGN}\d+(?:[.,:]\d+)*(?:st|nd|rd|th)?(?![^\W\d_])"
+    rf"|[^\W_](?:(?![{UNSPACED}])[\w]|[-'’](?=\w))*|[%€$£¥°]|[,;:.!?()—–]"
 )
-_DIGITS = re.compile(r"\d+(?:[.,:]\d+)*(?:st|nd|rd|th)?\Z")
+_DIGITS = re.compile(r"[-−]?\d+(?:[.,:]\d+)*(?:st|nd|rd|th)?\Z")
 _UNSPACED = re.compile(f"[{UNSPACED}]")
 _HAN_NUMBER = re.compile("[一二三四五六七八九十百千万亿两]{1,}|\\d+(?:[.,:]\\d+)*")
 _LEAD = re.compile(r"^\s*(?:(?:\d+[.)]|[-*•+>]|#{1,6})\s+)+")
@@ -190,18 +192,19 @@ def _value(pieces: list[str], at: int, language: str) -> tuple[str, int]:
     """A number in canonical digits and how many pieces it takes; "" when there is none."""
     low = pieces[at].casefold()
     if _DIGITS.match(low):
-        digits = re.sub("(?:st|nd|rd|th)$", "", low)
+        digits = re.sub("(?:st|nd|rd|th)$", "", low.lstrip("-−"))
+        sign = "-" if low[0] in "-−" else ""
         if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", digits):
             digits = digits.replace(",", "")
         elif re.fullmatch(r"\d{1,3}(\.\d{3})+", digits) and language != "en":
             digits = digits.replace(".", "")
         digits = digits.replace(",", ".") if digits.count(",") == 1 else digits
         if low[-1].isalpha():
-            return f"o{digits}", 1
+            return f"o{sign}{digits}", 1
         scale = SCALES.get(pieces[at + 1].casefold()) if at + 1 < len(pieces) else None
         if scale and re.fullmatch(r"\d+(\.\d+)?", digits):
-            return f"{float(digits) * scale:.15g}", 2
-        return (f"{float(digits):.15g}" if re.fullmatch(r"\d+(\.\d+)?", digits) else digits), 1
+            return f"{sign}{float(digits) * scale:.15g}", 2
+        return f"{sign}{float(digits):.15g}" if re.fullmatch(r"\d+(\.\d+)?", digits) else f"{sign}{digits}", 1
     parts = [part for piece in pieces[at : at + 4] for part in [piece.casefold()]]
     total, current, used = 0, 0, 0
     for part in parts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 UNITS = """
 kg kilogram kilograms kilo kilos kilogramm|g gram grams gramm|lb lbs pound pounds|ton tons tonne tonnes|mg milligram milligrams
+µg μg mcg microgram micrograms
 km kilometre kilometres kilometer kilometers|m metre metres meter meters metros mètres|cm centimetre centimetres
 centimeter centimeters
 mm millimetre millimetres millimeter millimeters|mile miles|foot feet ft|inch inches|yard yards

@@ -22,6 +22,9 @@ def against(sentence: str, *evidence: str, language: str = "en") -> str:
         ("It grew by 7.5%.", "7.5", "#%"),
         ("It sold two dozen.", "24", ""),
         ("The fifth century.", "o5", "#century"),
+        ("It was -5 °C.", "-5", "#c"),
+        ("It was \u22125.5 °C.", "-5.5", "#c"),
+        ("It needs 5 µg.", "5", "#µg"),
     ],
 )
 def test_a_number_is_read_with_its_unit_in_digits_or_words(text: str, value: str, unit: str) -> None:
@@ -29,11 +32,18 @@ def test_a_number_is_read_with_its_unit_in_digits_or_words(text: str, value: str
     assert (token.key, token.unit) == (value, unit)
 
 
+def test_a_range_holds_no_negative_number() -> None:
+    for text in ("From 2001-2005.", "From 2001 -2005.", "From 2001 - 2005."):
+        assert [token.key for token in parse(text, "en").tokens if token.number] == ["2001", "2005"]
+
+
 @pytest.mark.parametrize(
     ("sentence", "evidence", "reason"),
     [
         ("The mill employs 52 people.", "The mill employs 25 people.", "numbers"),
         ("The race is 12 miles long.", "The race is 12 km long.", "numbers"),
+        ("It reached -5 °C.", "It reached 5 °C.", "numbers"),
+        ("Plan A costs 12 euros.", "Plan B costs 12 euros, plan A costs 9 euros.", "names"),
         ("The gate is not locked.", "The gate is locked.", "negation"),
         ("The seal is broken.", "The seal is unbroken.", "negation"),
         ("The shop sold in Perth is old.", "The shop sold in Cairns is old.", "names"),
