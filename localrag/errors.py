@@ -37,6 +37,10 @@ class StoreError(LocalRagError):
     """A collection or conversation cannot be opened, written, or found."""
 
 
+class DeletedError(StoreError):
+    """What was to be written to was deleted on purpose."""
+
+
 class DamagedIndexError(StoreError):
     """The vector database cannot be opened; it can be made again from the ledger."""
 

@@ -16,7 +16,7 @@ from localrag.chat.store import ConversationStore
 from localrag.chat.whole import PickedDocument, fitting
 from localrag.chat.writing import Writing
 from localrag.embeddings.base import EmbeddingModel
-from localrag.errors import GenerationError, LocalRagError, PromptError
+from localrag.errors import DeletedError, GenerationError, LocalRagError, PromptError
 from localrag.llms.base import GenerationStats, LoadedModel, ReadsAhead
 from localrag.llms.formats import FormatChoice, with_format
 from localrag.prompts.ahead import next_opening, opening
@@ -132,6 +132,8 @@ def guarded(job: AnswerJob, store: ConversationStore, model: LoadedModel | None,
     turn = replace(job.turn, error=error)
     try:
         store.save_turn(job.conversation_id, turn)
+    except DeletedError as exc:  # there is nothing it could be kept in, nor anybody who waits for it
+        state, turn = "failed", replace(turn, error=str(exc))
     except Exception as exc:  # whatever cannot be kept: the conversation must not wait for this answer for ever
         logger.exception("keeping an answer failed")
         state, turn = "failed", replace(turn, error=error or str(exc))

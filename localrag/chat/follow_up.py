@@ -103,13 +103,19 @@ def _item(question: str, last: Turn) -> tuple[str, str]:
         if not bare and (_COMPLETE.match(question, match.end()) or not _spoken_of(noun, last)):
             continue  # "the first world war" and "the third planet from the sun" are names of their own
         wanted = next(number for at, number in enumerate(ORDINALS) if match[f"n{at}"])
-        items = next((items for items in lists if len(items) >= abs(wanted)), [])
-        if items:
-            item = items[wanted - 1 if wanted > 0 else wanted][:MOST_ITEM_CHARS]
+        meant = [items[wanted - 1 if wanted > 0 else wanted] for items in lists if len(items) >= abs(wanted)]
+        if meant:
+            item = next((one for one in meant if not _doubted(one, last)), meant[0])[:MOST_ITEM_CHARS]
             pieces += [question[at : match.start()], item]
             at = match.end() if not bare or noun.casefold() in ("one", "ones") else match.end("which")
             told = told or item
     return (told, "".join([*pieces, question[at:]])) if told else ("", "")
+
+
+def _doubted(item: str, last: Turn) -> bool:
+    """Whether an item stands in a sentence of the answer that no document carries."""
+    begin = " ".join(item.split())[:MOST_ITEM_CHARS]
+    return any(begin in " ".join(sentence.text.split()) for sentence in last.sentences if sentence.support == "unsupported")
 
 
 def _spoken_of(noun: str, last: Turn) -> bool:
@@ -128,7 +134,7 @@ def _items(text: str) -> list[str]:
     """The things a text lists: numbered, with bullets, or one after the other in its longest series."""
     text = "\n".join(" ".join(line.split()) for line in text.splitlines() if line.strip())
     for pattern in (_NUMBERED, _BULLETS):
-        found = [" ".join(item.split()) for item in pattern.findall(text)]
+        found = [" ".join(item.split()).rstrip(" .;?") for item in pattern.findall(text)]
         if len(found) > 1:
             return found
     series: list[list[str]] = [[]]

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from localrag.chat.database import ChatDatabase, spoken_terms
 from localrag.chat.tree import Place, shown_path, versions
 from localrag.documents.ledger import now
-from localrag.errors import StoreError
+from localrag.errors import DeletedError, StoreError
 from localrag.types import Conversation, Rating, SearchFilter, Turn
 
 TITLE_CHARS = 60
@@ -126,7 +126,8 @@ class ConversationStore:
 
         A new turn stands after the turn `after` ("": at the beginning) and hides what stood there; None is the end.
         Raises:
-            StoreError: the conversation was deleted meanwhile, or the disk is full.
+            DeletedError: the conversation was deleted meanwhile.
+            StoreError: the disk is full, say.
         """
         title = " ".join(turn.question.split())
         title = title if len(title) <= TITLE_CHARS else title[: TITLE_CHARS - 1].rstrip() + "…"
@@ -134,6 +135,8 @@ class ConversationStore:
         with self.db.transaction() as run:
             rows = run("UPDATE turns SET body = ? WHERE id = ? RETURNING rowid", (body, turn.id))
             if not rows:
+                if not run("SELECT 1 FROM conversations WHERE id = ?", (conversation_id,)):
+                    raise DeletedError("The conversation was deleted while it was answered. Ask in a new one.")
                 sql = "SELECT id, parent, shown FROM turns WHERE conversation_id = ? ORDER BY position, rowid"
                 places = [Place(*row) for row in run(sql, (conversation_id,))]
                 parent = (shown_path(places) or [""])[-1] if after is None else after

@@ -204,6 +204,21 @@ def test_a_question_that_cannot_be_asked_after_all_says_why_even_when_its_conver
     assert store.get(kept.conversation_id).turns[0].error == "The file is broken."
 
 
+def test_an_answer_whose_conversation_is_deleted_meanwhile_ends_without_a_word_of_damage(
+    store: ConversationStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = job_of(store)
+    store.delete(job.conversation_id)
+
+    def keep(_model: LoadedModel) -> bool:
+        store.save_turn(job.conversation_id, job.turn)
+        return True
+
+    assert not guarded(job, store, cast(LoadedModel, object()), keep)
+    assert (job.state, job.turn.error) == ("failed", "The conversation was deleted while it was answered. Ask in a new one.")
+    assert not caplog.records
+
+
 def test_an_answer_that_cannot_be_kept_ends_all_the_same(store: ConversationStore) -> None:
     job = job_of(store)
     job.update(answer="half a character: \ud800")  # no database takes it

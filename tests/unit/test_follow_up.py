@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from localrag.chat.follow_up import standalone
-from localrag.types import Evidence, Turn
+from localrag.types import AnswerSentence, Evidence, Turn
 from tests.tools.follow_ups import answered, history, rows
 
 ROWS = rows()
@@ -49,6 +50,17 @@ def test_what_the_answer_only_names_is_taken_from_the_evidence_it_rests_on() -> 
     span = Evidence("d", "d", "d", 10, 10 + len(text), text, 1.0, focus=(10, 53))
     turn = Turn("1", "Where does the ferry call?", "At three harbours.", evidence=(span,))
     assert standalone("And the second one?", [turn]) == "And Horten? ferry call"
+
+
+def test_an_item_that_no_document_carries_decides_nothing_where_the_evidence_lists_its_own() -> None:
+    text = "The agent has planning, memory and tools."
+    span = Evidence("d", "d", "d", 0, len(text), text, 1.0, focus=(0, len(text)))
+    items = "1. Planning of tasks.\n2. A three-step evaluation.\n3. Benchmarks."
+    invented = AnswerSentence("2. A three-step evaluation.", "unsupported")
+    turn = Turn("1", "What does the agent have?", items, evidence=(span,), sentences=(invented,))
+    assert standalone("And the second one?", [turn]).startswith("And memory?")
+    carried = replace(turn, sentences=(replace(invented, support="supported"),))
+    assert standalone("And the second one?", [carried]).startswith("And A three-step evaluation?")
 
 
 def test_a_chain_of_follow_ups_does_not_grow() -> None:
