@@ -42,6 +42,7 @@ def search(args: Namespace, settings: Settings) -> int:
                 say_json(search_line(result))
             else:
                 _say_evidence(result)
+                _say_doubt(result.confidence, settings.retrieval.least_confidence)
                 if result.note:
                     say(f"  {result.note}")
         return DONE
@@ -181,14 +182,19 @@ def ask_line(turn: Turn, conversation: str) -> dict[str, Any]:
     }
 
 
+def _say_doubt(confidence: float, least: float) -> None:
+    if confidence < least:
+        say(f"  The documents most likely hold no answer (confidence {confidence:.2f}).")
+
+
 def _say_answer(turn: Turn) -> None:
     if turn.searched and turn.searched != turn.question:
         say(f"  searched for: {turn.searched}")
     say_text("The documents most likely hold no answer. Nearest passages:" if turn.refused else marked(turn))
     if turn.note:
         say(f"  {turn.note}")
-    if turn.confidence is not None and turn.confidence < turn.settings.get("least_confidence", 0.0) and not turn.refused:
-        say(f"  The documents most likely hold no answer (confidence {turn.confidence:.2f}).")
+    if turn.confidence is not None and not turn.refused:
+        _say_doubt(turn.confidence, turn.settings.get("least_confidence", 0.0))
     for number, evidence in enumerate(turn.evidence, 1):
         aside = "" if evidence.given else "(not read by the model) "
         say(f"  [{number}] {aside}{evidence.name} › {evidence.location or 'beginning'}: {first_line(evidence.text)}")
