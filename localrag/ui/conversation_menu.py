@@ -28,7 +28,7 @@ def conversation_menu(engine: Engine, conversation: Conversation) -> None:
         title = f"w_title_{conversation.id}"
         st.text_input("Title", conversation.title, key=title, max_chars=200, on_change=_rename, args=(engine, conversation.id))
         export_buttons(engine, conversation, "menu")
-        st.button("Delete chat", icon=":material/delete:", type="tertiary", on_click=_delete, args=(engine, conversation.id))
+        _deletion(engine, conversation)
 
 
 def export_buttons(engine: Engine, conversation: Conversation, at: str) -> None:
@@ -47,10 +47,23 @@ def export_buttons(engine: Engine, conversation: Conversation, at: str) -> None:
         )
 
 
+def _deletion(engine: Engine, conversation: Conversation) -> None:
+    """Delete, once that was said twice: there is no way back."""
+    if state.deletion_asked() != conversation.id:
+        asked = {"on_click": state.ask_deletion, "args": (conversation.id,)}
+        st.button("Delete chat", icon=":material/delete:", type="tertiary", **asked)
+        return
+    st.caption("All its questions and answers go for good, other versions included.")
+    with st.container(horizontal=True, gap="small"):
+        st.button("Delete for good", icon=":material/delete:", on_click=_delete, args=(engine, conversation.id))
+        st.button("Keep", type="tertiary", on_click=state.ask_deletion, args=(None,))
+
+
 def _rename(engine: Engine, conversation_id: str) -> None:
     attempt(engine.conversations.rename, conversation_id, st.session_state[f"w_title_{conversation_id}"])
 
 
 def _delete(engine: Engine, conversation_id: str) -> None:
+    state.ask_deletion(None)
     attempt(engine.delete_conversation, conversation_id)
     state.open_conversation(None)

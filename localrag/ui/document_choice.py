@@ -106,8 +106,10 @@ def leave() -> None:
 
 
 def _names(records: list[DocumentRecord]) -> dict[str, str]:
-    """What each is called, with its source where two are called the same."""
-    titles = [record.title or record.name for record in records]
+    """What each is called, its file's name with it: typing finds by both. Its source where two are called the same."""
+    titles = [
+        f"{record.title} · {record.name}" if record.title and record.name != record.title else record.name for record in records
+    ]
     seen: dict[str, int] = {}
     for title in titles:
         seen[title] = seen.get(title, 0) + 1

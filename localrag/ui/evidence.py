@@ -37,7 +37,7 @@ def evidence_card(engine: Engine, turn: Turn) -> Callable[[], None]:
     more_frame = aside_frame = None
     with st.container(border=True, gap="small"):
         st.caption(f"Evidence · {_what(given)} · {tokens_text}{turn.timings.search_s * 1000:.0f} ms")
-        if turn.confidence is not None and turn.confidence < engine.settings.retrieval.least_confidence:
+        if doubtful(engine, turn):
             st.caption(f":material/help: The documents most likely hold no answer (confidence {turn.confidence:.2f}).")
         _passages(engine, turn, given[:PREVIEW])
         if given[PREVIEW:]:
@@ -57,6 +57,11 @@ def evidence_card(engine: Engine, turn: Turn) -> Callable[[], None]:
                 _passages(engine, turn, aside)
 
     return folded
+
+
+def doubtful(engine: Engine, turn: Turn) -> bool:
+    """Whether the documents most likely hold no answer, by what the settings ask for today."""
+    return turn.confidence is not None and turn.confidence < engine.settings.retrieval.least_confidence
 
 
 def _word(given: Sequence[tuple[int, Evidence]]) -> str:

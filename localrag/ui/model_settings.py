@@ -8,10 +8,11 @@ import streamlit as st
 
 from localrag.engine import Engine
 from localrag.errors import ModelFileError
+from localrag.llms.registry import check_model
 from localrag.models.catalogue import header_of
 from localrag.models.purpose import why_no_answer
 from localrag.ui import sliders, state
-from localrag.ui.errors import show_errors
+from localrag.ui.errors import draw_error, show_errors
 from localrag.ui.model_facts import device_report, model_facts
 from localrag.ui.model_form import answering_fields, change_text, changes, fits, loading_fields
 from localrag.ui.model_source import choose_file, choose_kind, current_file, llamafile_output, server_fields
@@ -24,7 +25,7 @@ def model_settings(engine: Engine) -> None:
     if engine.model_state.status != "loading":
         sliders.settle_sliders()
     left, right = st.columns([2, 3], gap="large")
-    with show_errors():
+    with show_errors(_draw_in_sight):
         values: dict[str, Any] = {}
         fit, header = True, None
         with left:
@@ -36,8 +37,9 @@ def model_settings(engine: Engine) -> None:
                 if path != current_file(engine):
                     values["model_path"] = path
                 if values["llm"] == "llamafile":
+                    check_model(engine.settings.model.model_copy(update={"llm": "llamafile", "model_path": path}))
                     llamafile_output()
-                if path.suffix.lower() == ".gguf":
+                else:
                     header = header_of(path)
                     model_facts(header)
                     device_report()
@@ -54,6 +56,12 @@ def model_settings(engine: Engine) -> None:
             values |= prompt_controls(engine)
             preset_bar(engine, values)
         _apply(engine, values, fit)
+
+
+def _draw_in_sight(sentence: str) -> None:
+    """Draw an error where Apply stands: the end of the page may be scrolled away."""
+    with st.bottom:
+        draw_error(sentence)
 
 
 def _apply(engine: Engine, values: dict[str, Any], fit: bool) -> None:

@@ -83,10 +83,14 @@ def server_fields(engine: Engine) -> dict[str, Any]:
     model = engine.settings.model
     help_of = {name: field_info(name).description for name in ("chat_server", "chat_model")}
     address = st.text_input(
-        "Address", model.chat_server, placeholder="http://127.0.0.1:8080/v1", help=help_of["chat_server"], key="w_chat_server"
+        "Address (chat_server)",
+        model.chat_server,
+        placeholder="http://127.0.0.1:8080/v1",
+        help=help_of["chat_server"],
+        key="w_chat_server",
     )
     key = st.text_input(
-        "Key",
+        "Key (chat_api_key)",
         type="password",
         placeholder="kept" if model.chat_api_key else "none",
         help="Sent to the server alone, and kept until the app stops. LOCALRAG_CHAT_API_KEY gives it for good.",
@@ -97,7 +101,7 @@ def server_fields(engine: Engine) -> dict[str, Any]:
             state.keep_server_models(engine.server_models(values))
     options = list(dict.fromkeys(name for name in (model.chat_model, *state.server_models()) if name))
     chosen = st.selectbox(
-        "Model",
+        "Model (chat_model)",
         options,
         options.index(model.chat_model) if model.chat_model else None,
         accept_new_options=True,

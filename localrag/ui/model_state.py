@@ -24,7 +24,8 @@ def model_state(engine: Engine) -> None:
         st.caption(":red[●] No model is in use.")
     if model.error:
         kept = " The model before it keeps working." if model.status == "ready" else ""
-        st.error(f"{plain(model.error)}{kept}", icon=":material/error:")
+        with st.bottom:  # Apply stands there, and the top of the page may be scrolled away
+            st.error(f"{plain(model.error)}{kept}", icon=":material/error:")
 
 
 @st.fragment(run_every=POLL_S)

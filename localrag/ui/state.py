@@ -12,7 +12,7 @@ from localrag.removal import Removal
 
 _CONVERSATION, _COLLECTION, _NOTICE, _UPLOADS = "conversation_id", "collection", "notice", "uploads"
 _CHOSEN, _READING, _REMOVAL, _DISMISSED = "chosen_documents", "reading_at", "removal", "dismissed_jobs"
-_ASKED, _QUESTION = "removal_asked", "question"
+_ASKED, _DELETION, _QUESTION = "removal_asked", "deletion_asked", "question"
 _LAB_SETTINGS, _LAB_FOUND, _LAB_OPTION = "lab_settings", "lab_found", "w_lab"
 _SERVER_MODELS = "server_models"
 _PICKED, _SUMMARY, _LEAVE = "picked_documents", "summary_of", "leave_for_chat"
@@ -195,6 +195,17 @@ def removal_asked() -> bool:
 def ask_removal(asked: bool) -> None:
     """Begin or stop asking whether the ticked documents are to be removed."""
     st.session_state[_ASKED] = asked
+
+
+def deletion_asked() -> str | None:
+    """The conversation that is to be deleted, once that is confirmed."""
+    asked: str | None = st.session_state.get(_DELETION)
+    return asked
+
+
+def ask_deletion(conversation: str | None) -> None:
+    """Begin to ask whether a conversation is to be deleted, or (None) stop asking."""
+    st.session_state[_DELETION] = conversation
 
 
 def removal() -> Removal | None:

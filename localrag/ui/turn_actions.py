@@ -79,7 +79,7 @@ def turn_actions(engine: Engine, conversation: Conversation, turn: Turn, busy: b
                 export_buttons(engine, conversation, "turn")
 
 
-def refused_actions(engine: Engine, conversation: Conversation, turn: Turn, busy: bool) -> None:
+def doubtful_actions(engine: Engine, conversation: Conversation, turn: Turn, busy: bool) -> None:
     """The ways on where the documents most likely hold no answer."""
     with st.container(horizontal=True, gap="small"):
         st.button(
@@ -91,14 +91,15 @@ def refused_actions(engine: Engine, conversation: Conversation, turn: Turn, busy
             args=(engine.conversations.without_documents, conversation.id, turn.id),
             help="The model answers alone, from what it learned; nothing in it is checked against anything",
         )
-        st.button(
-            "Answer from these passages",
-            key=f"anyway_{turn.id}",
-            icon=":material/menu_book:",
-            disabled=busy,
-            on_click=attempt,
-            args=(engine.conversations.regenerate, conversation.id, turn.id),
-        )
+        if not turn.answer:
+            st.button(
+                "Answer from these passages",
+                key=f"anyway_{turn.id}",
+                icon=":material/menu_book:",
+                disabled=busy,
+                on_click=attempt,
+                args=(engine.conversations.regenerate, conversation.id, turn.id),
+            )
 
 
 def _again(engine: Engine, conversation: Conversation, turn: Turn, busy: bool) -> None:

@@ -13,11 +13,11 @@ from localrag.chat.prose import answer
 from localrag.engine import Engine
 from localrag.types import Conversation, Turn
 from localrag.ui.errors import attempt
-from localrag.ui.evidence import evidence_card, sources_line
+from localrag.ui.evidence import doubtful, evidence_card, sources_line
 from localrag.ui.ingest import line
 from localrag.ui.markup import plain
 from localrag.ui.prompt_bar import prompt_bar
-from localrag.ui.turn_actions import refused_actions, turn_actions, version_line
+from localrag.ui.turn_actions import doubtful_actions, turn_actions, version_line
 
 POLL_S = 0.2
 PAINTED_S = 0.12
@@ -49,7 +49,7 @@ def finished_turn(engine: Engine, conversation: Conversation, turn: Turn, busy: 
             st.error(plain(turn.error), icon=":material/error:")
         elif turn.refused:
             st.caption("Not answered: the documents most likely hold no answer. These are the nearest passages.")
-            refused_actions(engine, conversation, turn, busy)
+            doubtful_actions(engine, conversation, turn, busy)
         elif not turn.answer and not (turn.thinking and turn.note):
             st.caption(_NOTHING.get(turn.timings.finish, "The model wrote nothing. Ask again, or put it differently."))
         elif turn.timings.finish is None:
@@ -58,6 +58,8 @@ def finished_turn(engine: Engine, conversation: Conversation, turn: Turn, busy: 
             st.caption(plain(turn.note))
         if turn.evidence:
             sources_line(turn)
+        if turn.answer and doubtful(engine, turn) and turn.id == conversation.turns[-1].id:
+            doubtful_actions(engine, conversation, turn, busy)
         turn_actions(engine, conversation, turn, busy)
 
 

@@ -192,8 +192,13 @@ def test_where_the_documents_hold_no_answer_there_are_two_ways_on(app: AppTest, 
 
 def test_a_low_confidence_is_said_quietly_where_nothing_is_refused(app: AppTest, engine: Engine) -> None:
     engine.apply({"refuse": False, "least_confidence": 1.0})
-    assert ask(app, engine, QUESTION).answer
+    doubted = ask(app, engine, QUESTION)
+    assert doubted.answer
     assert "most likely hold no answer" in shown(app)
+    assert "Answer from these passages" not in [b.label for b in app.button]
+    app.button(key=f"without_{doubted.id}").click().run()
+    last = settle(app, engine)[-1]
+    assert (last.mode, last.question, last.evidence) == ("chat", QUESTION, ())
 
 
 def test_a_question_that_comes_with_a_file_is_asked_about_it(app: AppTest, engine: Engine) -> None:
@@ -323,8 +328,10 @@ def test_a_chat_is_renamed_exported_and_deleted_from_its_menu(app: AppTest, engi
     assert {f"export_menu_{kind}_{conversation}" for kind in ("html", "md", "json")} <= set(names)
     assert json.loads(engine.conversations.export(conversation, "json"))["title"] == "All about tea"
     menu(app)
-    next(b for b in app.button if b.label == "Delete chat").click().run()
-    assert not app.exception
+    for label, kept in (("Delete chat", True), ("Keep", True), ("Delete chat", True), ("Delete for good", False)):
+        next(b for b in app.button if b.label == label).click().run()
+        assert not app.exception
+        assert (engine.store.find(conversation) is not None) == kept
     assert engine.store.find(conversation) is None
     assert app.title[0].value == "Ask your documents"
 

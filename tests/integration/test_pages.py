@@ -194,7 +194,7 @@ def test_one_document_is_picked_asked_about_and_summarised(app: AppTest, engine:
     assert "Summarise" not in [b.label for b in app.button]
     box = next(s for s in app.selectbox if s.label == "Document")
     assert (box.value, box.placeholder) == (None, "All documents")
-    assert box.options == [*(f"Coffee (coffee {number}.txt)" for number in range(3)), TEA]
+    assert box.options == [*(f"Coffee · coffee {number}.txt" for number in range(3)), f"{TEA} · tea.txt"]
     identity = engine.library.find_document("default", "tea.txt").id
     box.set_value(identity).run()
     app.chat_input[0].set_value("What is cold?").run()
