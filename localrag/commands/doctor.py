@@ -23,7 +23,7 @@ def doctor(args: Namespace, settings: Settings) -> int:
 
 
 def _line(check: Check) -> str:
-    return f"{check.status:<8} {check.check}: {check.detail}{'. ' + check.advice if check.advice else ''}"
+    return f"{check.status:<8} {check.check}: {check.detail.rstrip('.')}{'. ' + check.advice if check.advice else ''}"
 
 
 def _rebuild(args: Namespace, settings: Settings) -> None:

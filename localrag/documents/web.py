@@ -94,7 +94,7 @@ def _follow(address: str, settings: WebSettings, guard: Guard) -> FetchedPage:
 
 def _visit(address: str, settings: WebSettings, guard: Guard) -> FetchedPage | str:
     """The page at one address, or where it redirects to."""
-    url = _parsed(address)
+    url = parsed(address)
     connection = _connection(url, guard)
     response = None
     try:
@@ -109,8 +109,12 @@ def _visit(address: str, settings: WebSettings, guard: Guard) -> FetchedPage | s
         connection.close()
 
 
-def _parsed(address: str) -> Url:
-    """The parts of an address; the one parser whose host is both checked and connected to."""
+def parsed(address: str) -> Url:
+    """The parts of an address; the one parser whose host is both checked and connected to. Nothing is sent.
+
+    Raises:
+        FetchError: it is none, or no address of a page.
+    """
     try:
         if re.search(r"[\x00-\x20\x7f]", address):
             raise LocationParseError(address)

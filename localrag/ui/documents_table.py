@@ -35,8 +35,17 @@ def kind(record: DocumentRecord, doubted: Collection[str] = ()) -> str:
 
 def reason(record: DocumentRecord, doubted: Doubts) -> str:
     """Why a document failed, is empty, lacks parts or may not be found; empty when all is well."""
-    said = [record.error or record.note, doubted.get(record.language, "") if record.chunks else ""]
+    said = [_without_its_name(record, record.error or record.note), doubted.get(record.language, "") if record.chunks else ""]
     return " ".join(text for text in said if text)
+
+
+def _without_its_name(record: DocumentRecord, sentence: str) -> str:
+    """A sentence that begins with what another column says, without that: a narrow column shows the reason itself."""
+    for name in (record.source, record.name):
+        if name and sentence.startswith(f"{name} "):
+            rest = sentence.removeprefix(f"{name} ")
+            return rest[:1].upper() + rest[1:]
+    return sentence
 
 
 def kinds(records: Sequence[DocumentRecord], doubted: Collection[str]) -> Counter[str]:

@@ -11,6 +11,8 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from localrag.documents.jobs import IngestJob, IngestView
 from localrag.documents.source import Source, sources_at
+from localrag.documents.sources import is_address
+from localrag.documents.web import parsed
 from localrag.engine import Engine
 from localrag.settings import DEFAULT_COLLECTION, GUIDE_COLLECTION
 from localrag.ui import state
@@ -65,7 +67,10 @@ def start_place(engine: Engine, collection: str, place: str) -> int:
 
     Raises:
         DocumentError: there is nothing at that place.
+        FetchError: no page can be at that address; no failed document is left of it.
     """
+    if is_address(place.strip()):
+        parsed(place.strip())
     sources = sources_at(place)
     engine.intake.start(collection, sources)
     return len(sources)

@@ -156,6 +156,17 @@ def test_a_document_is_read_again_from_its_file(app: AppTest, engine: Engine, tm
     assert [event.status for event in engine.intake.jobs[-1].snapshot().events] == ["replaced"]
 
 
+def test_an_address_no_page_can_have_is_one_sentence_and_leaves_nothing(page: AppTest, engine: Engine) -> None:
+    before = engine.library.ledger.documents(engine.library.collection("default").id)
+    for place, said in (("ftp://a.example/x", "only http and https can"), ("http://", "names no host")):
+        by_label(page.text_input, "A web address, or a folder on this machine").set_value(place)
+        by_label(page.button, "Add").click().run()
+        assert not page.exception
+        assert any(said in error.value for error in page.error), [error.value for error in page.error]
+    assert engine.intake.wait(WAIT_S)
+    assert engine.library.ledger.documents(engine.library.collection("default").id) == before
+
+
 def test_what_is_added_while_the_guide_is_shown_goes_into_a_collection_of_its_own(
     app: AppTest, engine: Engine, tmp_path: Path
 ) -> None:

@@ -43,7 +43,7 @@ def test_a_language_raises_a_doubt_only_where_the_model_is_known_not_to_know_it(
 
 
 def test_the_reason_is_the_error_the_note_and_the_advice() -> None:
-    assert reason(RECORDS[2], DOUBTED) == "broken.docx is damaged."
+    assert reason(RECORDS[2], DOUBTED) == "Is damaged.", "the column of titles names it"
     assert reason(RECORDS[4], DOUBTED) == "Slide 3 was left out."
     assert reason(RECORDS[1], DOUBTED) == DOUBTED["cs"]
     assert reason(RECORDS[0], DOUBTED) == ""
