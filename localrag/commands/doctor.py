@@ -23,7 +23,8 @@ def doctor(args: Namespace, settings: Settings) -> int:
 
 
 def _line(check: Check) -> str:
-    return f"{check.status:<8} {check.check}: {check.detail.rstrip('.')}{'. ' + check.advice if check.advice else ''}"
+    detail = f"{check.detail.removesuffix('.')}. {check.advice}" if check.advice else check.detail
+    return f"{check.status:<8} {check.check}: {detail}"
 
 
 def _rebuild(args: Namespace, settings: Settings) -> None:

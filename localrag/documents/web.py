@@ -94,7 +94,7 @@ def _follow(address: str, settings: WebSettings, guard: Guard) -> FetchedPage:
 
 def _visit(address: str, settings: WebSettings, guard: Guard) -> FetchedPage | str:
     """The page at one address, or where it redirects to."""
-    url = parsed(address)
+    url = parse_address(address)
     connection = _connection(url, guard)
     response = None
     try:
@@ -109,7 +109,7 @@ def _visit(address: str, settings: WebSettings, guard: Guard) -> FetchedPage | s
         connection.close()
 
 
-def parsed(address: str) -> Url:
+def parse_address(address: str) -> Url:
     """The parts of an address; the one parser whose host is both checked and connected to. Nothing is sent.
 
     Raises:

@@ -50,8 +50,13 @@ def export_buttons(engine: Engine, conversation: Conversation, at: str) -> None:
 def _deletion(engine: Engine, conversation: Conversation) -> None:
     """Delete, once that was said twice: there is no way back."""
     if state.deletion_asked() != conversation.id:
-        asked = {"on_click": state.ask_deletion, "args": (conversation.id,)}
-        st.button("Delete chat", icon=":material/delete:", type="tertiary", **asked)
+        st.button(
+            "Delete chat",
+            icon=":material/delete:",
+            type="tertiary",
+            on_click=state.ask_deletion,
+            args=(conversation.id,),
+        )
         return
     st.caption("All its questions and answers go for good, other versions included.")
     with st.container(horizontal=True, gap="small"):

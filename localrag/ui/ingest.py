@@ -12,7 +12,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from localrag.documents.jobs import IngestJob, IngestView
 from localrag.documents.source import Source, sources_at
 from localrag.documents.sources import is_address
-from localrag.documents.web import parsed
+from localrag.documents.web import parse_address
 from localrag.engine import Engine
 from localrag.settings import DEFAULT_COLLECTION, GUIDE_COLLECTION
 from localrag.ui import state
@@ -69,8 +69,9 @@ def start_place(engine: Engine, collection: str, place: str) -> int:
         DocumentError: there is nothing at that place.
         FetchError: no page can be at that address; no failed document is left of it.
     """
-    if is_address(place.strip()):
-        parsed(place.strip())
+    place = place.strip()
+    if is_address(place):
+        parse_address(place)
     sources = sources_at(place)
     engine.intake.start(collection, sources)
     return len(sources)
