@@ -51,7 +51,10 @@ def explain(head: bytes) -> str:
         return "a JSON file. Choose a .gguf file"
     if head and not head.strip(b"\0"):
         return "filled with zeros, as after a broken download. Download it again"
-    return f"not a GGUF file: it starts with {head[:4]!r}. Choose a .gguf file"
+    first = head[:4]
+    readable = first.isascii() and first.decode("latin-1").isprintable()
+    shown = f"“{first.decode('ascii')}”" if readable else f"the bytes {first.hex(' ')}"
+    return f"not a GGUF file: it starts with {shown}. Choose a .gguf file"
 
 
 def _old(head: bytes) -> str:
