@@ -10,7 +10,6 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.test_modes import open_post
 from tests.browser.test_whole_way import ask, finished
-from tests.tools.posts import KEEPER_QUESTION
 
 pytestmark = pytest.mark.browser
 
@@ -30,8 +29,11 @@ def test_a_file_that_is_no_model_is_told_in_sight_as_soon_as_it_is_typed(page: P
 
 def test_a_chat_is_deleted_when_that_was_said_twice(page: Page, with_post: str) -> None:
     open_post(page, with_post)
-    ask(page, KEEPER_QUESTION)
+    asked = "What did the lamp of the lighthouse burn?"  # by no other test: their chats stay in the sidebar
+    ask(page, asked)
     finished(page)
+    titled = page.get_by_test_id("stSidebar").get_by_text(asked)
+    expect(titled).to_have_count(1)
     page.get_by_test_id("stSidebar").get_by_role("button", name="More").click()
     menu = page.get_by_test_id("stPopoverBody")
     menu.get_by_role("button", name="Delete chat").click()
@@ -39,4 +41,4 @@ def test_a_chat_is_deleted_when_that_was_said_twice(page: Page, with_post: str) 
     menu.get_by_role("button", name="Delete chat").click()
     menu.get_by_role("button", name="Delete for good").click()
     expect(page.get_by_text("Ask your documents")).to_be_visible()
-    expect(page.get_by_test_id("stSidebar").get_by_text(KEEPER_QUESTION)).to_have_count(0)
+    expect(titled).to_have_count(0)
