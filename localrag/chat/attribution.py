@@ -15,6 +15,7 @@ from itertools import combinations
 from localrag.chat.alignment import holds
 from localrag.chat.claims import Claim, bare, guess_language, parse
 from localrag.chat.contradictions import contradiction
+from localrag.chat.modality import hedged
 from localrag.documents.delimited import row_spans
 from localrag.documents.sentences import split_sentences
 from localrag.documents.splitter import cut_span
@@ -119,7 +120,9 @@ def _best(said: Claim, own: Sequence[tuple[Claim, float]]) -> float:
     highest = scored[0][0]
     for score, window in scored:
         if score < WEAK or not contradiction(said, window, everywhere):
-            return score if score == highest or score >= highest - MUCH_LESS else min(score, WEAK - 0.01)
+            if score < highest - MUCH_LESS:
+                return min(score, WEAK - 0.01)
+            return min(score, SUPPORTED - 0.01) if hedged(said, window) else score
     return WEAK - 0.01
 
 

@@ -23,7 +23,7 @@ FUNCTION_WORDS = {
 PREPOSITIONS = frozenset(
     "than from to by into onto unlike instead with of in on at for against before after under over".split()
 )
-ROLE_WORDS = frozenset("than from to by into unlike instead before after against".split())
+ROLE_WORDS = frozenset("than from to by into unlike instead before after against den 's".split())
 PASSIVE = frozenset("was were is are been being be fue fueron es son ser wurde wurden wird werden fut est été".split())
 PRONOUNS = frozenset(
     "it its he his she her they their this these that such er sie es ihr seine este esta su il elle ils son sa".split()
@@ -75,8 +75,8 @@ warm hot hotter warmer heat | cold cool colder cooler
 hard harder | soft softer
 strong stronger strength strengthen | weak weaker weakness weaken
 large big huge | small tiny little
-long longer | short shorter
-high tall taller | low
+long longer tall taller | short shorter
+high | low
 old older elder | new young younger
 rich wealthy | poor
 heavy heavier | light lighter
@@ -179,7 +179,7 @@ OPPOSITE_SIGNS = (
 STILL, NO_LONGER = ("仍然", "仍", "还在", "아직"), ("不再", "더 이상")
 
 SAME = """
-about around approximately roughly nearly
+about around approximately roughly nearly almost virtually practically
 start begin launch found establish
 leave depart
 arrive reach
@@ -275,4 +275,5 @@ CLASSES = (
     "oak pine birch beech maple",
     "nurse doctor teacher lawyer engineer architect painter singer",
     "daily weekly monthly yearly hourly",
+    "doubled tripled quadrupled halved",
 )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 
+from localrag.chat.amounts import base, day_key, is_designation, one_form
 from localrag.chat.claim_words import CLAUSE_WORDS, PREPOSITIONS
 from localrag.chat.lexicon import function_words, irregular, negation_words, opposites, quantities, same, unit_of
 from localrag.chat.number_words import NUMBER_WORDS, ORDINALS, SCALES
@@ -13,7 +16,7 @@ from localrag.documents.words import UNSPACED, terms
 
 _SIGN = r"(?:(?<![\w.,:)%°])(?<!\d )[-−])?"  # a minus, and not the dash of a range
 _TOKEN = re.compile(
-    rf"[{UNSPACED}]+|{_SIGN}\d+(?:[.,:]\d+)*(?:st|nd|rd|th)?(?![^\W\d_])"
+    rf"[{UNSPACED}]+|\d{{1,2}}/\d{{1,2}}/\d{{4}}|{_SIGN}\d+(?:[.,:]\d+)*(?:st|nd|rd|th)?(?![^\W\d_])"
     rf"|[^\W_](?:(?![{UNSPACED}])[\w]|[-'’](?=\w))*|[%€$£¥°]|[,;:.!?()—–]"
 )
 _DIGITS = re.compile(r"[-−]?\d+(?:[.,:]\d+)*(?:st|nd|rd|th)?\Z")
@@ -24,6 +27,7 @@ _MARKDOWN = re.compile(r"\*\*|__|`|\[\d{1,3}\](?!\()")
 _FIELDS = re.compile(r"(?<=[^\W\d])[,;](?=\d)|(?<=\d)[,;](?=[^\W\d])|[,;](?=[,;])")
 SCOPE = 4
 """Content words that a negation reaches."""
+ALMOST = frozenset("almost nearly virtually practically fast casi presque".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ def guess_language(text: str) -> str:
 @lru_cache(maxsize=4_096)
 def parse(text: str, language: str) -> Claim:
     """Take a sentence apart."""
-    pieces = _TOKEN.findall(_set_apart(text))
+    pieces = _TOKEN.findall(_set_apart(one_form(text, language)))
     tokens: list[Token] = []
     negations: list[int] = []
     clause, before, skip = 0, "", 0
@@ -113,8 +117,19 @@ def parse(text: str, language: str) -> Claim:
             letter = not first and _is_designation(tokens[-1], piece, pieces[at + 1 : at + 3])
             tokens.append(_designation(low, tokens, clause) if letter else _word(piece, low, tokens, clause, language, first))
         before = piece.casefold()
-    found = frozenset(name for name, words in quantities().items() if any(t.word in words for t in tokens))
-    return Claim(text, language, tuple(tokens), tuple(negations), found, frozenset(t.key for t in tokens if t.content))
+    keys = frozenset(base(t.key, t.unit) or t.key for t in tokens if t.content)
+    return Claim(text, language, tuple(tokens), tuple(negations), quantities_of(tokens), keys)
+
+
+def quantities_of(tokens: Sequence[Token]) -> frozenset[str]:
+    """What the words say of how many: "all", "most", "none" and so on; almost all is most."""
+    found = set()
+    for before, token in pairwise((None, *tokens)):
+        almost = before is not None and before.word in ALMOST
+        for name, words in quantities().items():
+            if token is not None and token.word in words:
+                found.add("most" if almost and name == "all" else name)
+    return frozenset(found)
 
 
 def _set_apart(text: str) -> str:
@@ -154,16 +169,19 @@ def _word(piece: str, low: str, tokens: list[Token], clause: int, language: str,
         key = _key(stripped, language)[0] if not odd else key
     content = content or key.startswith("~")
     role = _role(tokens) if content else frozenset()
+    if content and stripped != low:
+        role |= {"'s"}
     return Token(low, key, len(tokens), clause, sign, content, name, capital=piece[0].isupper(), role=role)
 
 
 def _role(tokens: list[Token]) -> frozenset[str]:
-    """The prepositions a word stands behind, past articles and one adjective or name before it."""
+    """The prepositions, or the German "den", a word stands behind, past articles and one adjective or name before it."""
     found: set[str] = set()
     for seen, token in enumerate(reversed(tokens)):
-        if seen == 3 or not token.word[0].isalnum() or (found and token.content):
+        preposition = token.word in PREPOSITIONS or (seen == 0 and token.word == "den" and not token.content)  # German: whom
+        if seen == 3 or not token.word[0].isalnum() or (found and token.content and not preposition):
             break
-        if token.word in PREPOSITIONS:
+        if preposition:
             found.add(token.word)
         elif token.content and not token.name and seen > 0:
             break
@@ -179,6 +197,8 @@ def key_of(word: str, language: str) -> str:
 
 @lru_cache(maxsize=50_000)
 def _key(word: str, language: str) -> tuple[str, int]:
+    if word in ALMOST:  # or "nearly" would be "near"
+        return same()["about"], 1
     base = irregular().get(word, word) if language == "en" else word
     found = terms(base, language)
     stem = found[0] if len(found) == 1 else base
@@ -191,6 +211,8 @@ def _key(word: str, language: str) -> tuple[str, int]:
 def _value(pieces: list[str], at: int, language: str) -> tuple[str, int]:
     """A number in canonical digits and how many pieces it takes; "" when there is none."""
     low = pieces[at].casefold()
+    if day_key(low):
+        return day_key(low), 1
     if _DIGITS.match(low):
         digits = re.sub("(?:st|nd|rd|th)$", "", low.lstrip("-−"))
         sign = "-" if low[0] in "-−" else ""
@@ -201,6 +223,8 @@ def _value(pieces: list[str], at: int, language: str) -> tuple[str, int]:
         digits = digits.replace(",", ".") if digits.count(",") == 1 else digits
         if low[-1].isalpha():
             return f"o{sign}{digits}", 1
+        if at and is_designation(pieces[at - 1].casefold()):
+            return f"{sign}{digits}", 1
         scale = SCALES.get(pieces[at + 1].casefold()) if at + 1 < len(pieces) else None
         if scale and re.fullmatch(r"\d+(\.\d+)?", digits):
             return f"{sign}{float(digits) * scale:.15g}", 2
@@ -226,11 +250,11 @@ def _value(pieces: list[str], at: int, language: str) -> tuple[str, int]:
 def _unit(pieces: list[str], at: int, used: int, before: str, language: str) -> str:
     """What a number counts: a unit ("#kg"), the next word, or nothing."""
     units = unit_of()
-    if before in units:
-        return units[before]
     following = [piece.casefold() for piece in pieces[at + used : at + used + 3]]
     if following[:1] == ["°"]:
         following = ["".join(following[:2])]
+    if before in units and not (following and following[0] in units):  # "€5", but "1 hour 30 minutes"
+        return units[before]
     for word in following[:2]:
         if word in units:
             return units[word]

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from localrag.chat.alignment import holds, targets
-from localrag.chat.claim_words import QUANTITIES, ROLE_WORDS
-from localrag.chat.claims import Claim, Token
-from localrag.chat.lexicon import class_of
+from localrag.chat.amounts import another_day, another_extent, converted, figures_of_day, only_about, same_hour
+from localrag.chat.claim_words import ROLE_WORDS
+from localrag.chat.claims import Claim, Token, quantities_of
+from localrag.chat.lexicon import class_of, unit_of
+from localrag.chat.modality import denied, strengthened
 from localrag.chat.polarity import negation, opposites
 from localrag.chat.roles import association, order
 from localrag.chat.unspaced import unspaced
@@ -23,7 +25,7 @@ def contradiction(said: Claim, window: Sequence[Claim], everywhere: Sequence[Cla
         return unspaced(said, window)
     if len(window) > 1 and any(_classes(part, target) for part, target in _by_clause(said, window)):
         return "classes"
-    for check in (_numbers, _classes, _quantities, negation, opposites, association, order):
+    for check in (_numbers, _classes, _quantities, negation, denied, strengthened, opposites, association, order):
         if check(said, window):
             return check.__name__.strip("_")
     return "names" if _names(said, window, everywhere) else ""
@@ -41,8 +43,10 @@ def _by_clause(said: Claim, window: Sequence[Claim]) -> Iterator[tuple[Claim, li
 
 def _numbers(said: Claim, window: Sequence[Claim]) -> bool:
     there = [t for claim in window for t in claim.tokens if t.number]
-    values = {t.key for t in there}
-    for token in (t for t in said.tokens if t.number):
+    values = {t.key for t in there} | {t.word for t in there} | {part for t in there for part in figures_of_day(t.key)}
+    for token in (t for t in said.tokens if t.number and not figures_of_day(t.key)):
+        if converted(token, said, window) or same_hour(token.key, there):
+            continue
         if token.key not in values:
             if token.key == "1" and any(t.word in ("one", "once", "a", "an") for claim in window for t in claim.tokens):
                 continue
@@ -59,7 +63,7 @@ def _numbers(said: Claim, window: Sequence[Claim]) -> bool:
         others = [t for t in there if t.unit == token.unit and t.key != token.key]
         if others and all(t.unit and t.unit != token.unit for t in same):
             return True
-    return False
+    return another_day(said, window) or only_about(said, window) or another_extent(said, window)
 
 
 def _classes(said: Claim, window: Sequence[Claim]) -> bool:
@@ -70,7 +74,9 @@ def _classes(said: Claim, window: Sequence[Claim]) -> bool:
     there = frozenset(key for claim in window for key in claim.keys)
     for token in said.tokens:
         mine = known.get(token.word, frozenset())
-        if not mine or token.key in there or mine & theirs or token.word in {t.word for c in window for t in c.tokens}:
+        if not mine or _is_unit_of_converted(token, said, window):
+            continue
+        if token.key in there or mine & theirs or token.word in {t.word for c in window for t in c.tokens}:
             continue
         if (
             token.word in ("second", "may", "march", "day", "night", "year", "daily", "yearly")
@@ -83,6 +89,12 @@ def _classes(said: Claim, window: Sequence[Claim]) -> bool:
             if any(name not in own and name.split()[0] in {m.split()[0] for m in mine} for name in theirs):
                 return True
     return False
+
+
+def _is_unit_of_converted(token: Token, said: Claim, window: Sequence[Claim]) -> bool:
+    unit = unit_of().get(token.word)
+    near = said.tokens[max(0, token.at - 2) : token.at]
+    return unit is not None and any(t.number and t.unit == unit and converted(t, said, window) for t in near)
 
 
 def _quantities(said: Claim, window: Sequence[Claim]) -> bool:
@@ -108,13 +120,8 @@ def _nearest(said: Claim, window: Sequence[Claim]) -> Sequence[Claim]:
     found = []
     for claim in window:
         kept = [t for t in claim.tokens if (claim.content(t.clause) and _share(said, claim, t.clause) > 0) or t.at == 0]
-        names = frozenset(name for name in claim.quantities if any(_quantity_of(t.word, name) for t in kept))
-        found.append(Claim(claim.text, claim.language, claim.tokens, claim.negations, names, claim.keys))
+        found.append(replace(claim, quantities=quantities_of(kept)))
     return found
-
-
-def _quantity_of(word: str, name: str) -> bool:
-    return word in QUANTITIES[name].split()
 
 
 def _share(said: Claim, claim: Claim, clause: int) -> float:
@@ -126,7 +133,8 @@ def _names(said: Claim, window: Sequence[Claim], everywhere: Sequence[Claim]) ->
     """A name that stands nowhere near, or that another name stands in for in the sentence that carries the rest."""
     far = frozenset(key for claim in (*window, *everywhere) for key in claim.keys)
     initials = "".join(t.word[0] for claim in everywhere for t in claim.content())
-    for token in (t for t in said.tokens if t.name):
+    in_figures = any(figures_of_day(key) for key in far)
+    for token in (t for t in said.tokens if t.name and not (in_figures and t.word in class_of())):
         if token.key not in far and not (token.word.isalpha() and len(token.word) > 2 and token.word in initials):
             return True
     for clause in sorted({t.clause for t in said.content()}):

@@ -29,9 +29,15 @@ def _unanswered(claims: Sequence[Claim], own: dict[str, set[int]], other: dict[s
             after, before = _scope(claim, cue)
             reached = [t for t in after + before if t.at in negated]
             met = [t for t in reached if t.key in other and len(own[t.key]) == 1]
-            if met and not any(-t.sign in other[t.key] for t in after + before if t.key in other):
+            if met and not any(-t.sign in other[t.key] for t in after + before if t.key in other) and not _undone(after, other):
                 return True
     return False
+
+
+def _undone(after: Sequence[Token], other: dict[str, set[int]]) -> bool:
+    """ "not impossible" where the other side says possible."""
+    roots = [key_of(base, "en") for t in after[:1] if (base := without_prefix(t.word))]
+    return any(1 in signs and alike(key, root) for root in roots for key, signs in other.items())
 
 
 def _prefixed(claims: Sequence[Claim], other: dict[str, set[int]]) -> bool:
