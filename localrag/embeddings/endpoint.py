@@ -14,14 +14,14 @@ from typing import Any
 
 import requests
 from pydantic import SecretStr
-from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, LocationParseError, ReadTimeoutError
 from urllib3.util import parse_url
 
 from localrag.errors import EmbeddingError
+from localrag.server_session import EndlessError, OverdueError, ServerSession, body, never_connected
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 8.0
-PIECE_BYTES = 64 * 1024
 SAID_CHARS = 200
 _BUSY = frozenset({429, 502, 503, 504})
 _REFUSED_INPUT = frozenset({400, 413, 422, 500})  # llama-server says 500 for what is longer than its batch
@@ -59,8 +59,7 @@ class Endpoint:
         self._secret = key.get_secret_value().strip() if key else ""
         if not re.fullmatch(r"[\x21-\x7e]*", self._secret):
             raise EmbeddingError("embedding_api_key holds a space, a line end or a letter no key has. Copy the key again.")
-        self._session = requests.Session()
-        self._session.trust_env = False  # no proxy, no .netrc: the texts go to this server and nowhere else
+        self._session = ServerSession()
 
     def ask(self, path: str, payload: Mapping[str, Any] | None = None) -> Any:
         """The JSON a path of the server gives; POST with a payload, which is sent again while the server is busy.
@@ -88,32 +87,29 @@ class Endpoint:
         method = "GET" if payload is None else "POST"
         left_s = max(0.001, end - time.monotonic())
         try:
-            with self._session.request(
-                method, self.base + path, json=payload, headers=headers, timeout=left_s, allow_redirects=False, stream=True
-            ) as response:
-                return Answer(response.status_code, response.headers, self._text(response, end))
-        except (requests.Timeout, ReadTimeoutError) as exc:
+            with (
+                self._session.until(end),
+                self._session.request(
+                    method, self.base + path, json=payload, headers=headers, timeout=left_s, allow_redirects=False, stream=True
+                ) as response,
+            ):
+                return Answer(response.status_code, response.headers, body(response, end, MAX_ANSWER_BYTES))
+        except EndlessError as exc:
+            raise EmbeddingError(
+                f"The embedding server at {self.base} sent an endless answer. Check embedding_server."
+            ) from exc
+        except (OverdueError, requests.Timeout, ReadTimeoutError) as exc:
             raise self._too_slow() from exc
         except requests.exceptions.SSLError as exc:
             raise EmbeddingError(
                 f"No secure connection to the embedding server at {self.base} could be made. Check its certificate."
             ) from exc
         except (requests.RequestException, HTTPError, OSError) as exc:
-            if _never_connected(exc):
+            if never_connected(exc):
                 raise EmbeddingError(
                     f"No embedding server answers at {self.base}. Start it, or correct embedding_server."
                 ) from exc
             return Answer(_BROKEN_OFF, {}, "the connection broke off")
-
-    def _text(self, response: requests.Response, end: float) -> str:
-        body = bytearray()
-        while piece := response.raw.read1(PIECE_BYTES, decode_content=True):
-            body += piece
-            if len(body) > MAX_ANSWER_BYTES:
-                raise EmbeddingError(f"The embedding server at {self.base} sent an endless answer. Check embedding_server.")
-            if time.monotonic() > end:
-                raise self._too_slow()
-        return body.decode("utf-8", "replace")
 
     def _read(self, answer: Answer) -> Any:
         if answer.status != 200:
@@ -220,9 +216,3 @@ def _asked_pause_s(headers: Mapping[str, str]) -> float:
         except (ValueError, TypeError, OverflowError):
             return 0.0
     return max(0.0, seconds) if math.isfinite(seconds) else 0.0
-
-
-def _never_connected(exc: BaseException) -> bool:
-    """Whether no connection was made: refused, no route, name not known. Waiting would not help."""
-    reason = getattr(exc.args[0], "reason", exc.args[0]) if exc.args else None
-    return isinstance(reason, NewConnectionError)

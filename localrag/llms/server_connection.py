@@ -10,14 +10,14 @@ from typing import Any
 
 import requests
 from pydantic import SecretStr
-from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, LocationParseError, ReadTimeoutError
 from urllib3.util import parse_url
 
 from localrag.errors import GenerationError
 from localrag.llms.server_words import CONNECT_S, Reply, ServerWords
+from localrag.server_session import EndlessError, OverdueError, ServerSession, body, never_connected
 
 MAX_REPLY_BYTES = 32 * 1024 * 1024
-PIECE_BYTES = 64 * 1024
 SMALL_ANSWER_S = 10.0
 """Longest time a small question may take; less where chat_timeout_s is less."""
 
@@ -36,8 +36,7 @@ class ServerConnection:
         self.words = ServerWords(self.base, timeout_s, secret)
         self._within_s = min(timeout_s, SMALL_ANSWER_S)
         self._lock = threading.Lock()
-        self._session = requests.Session()
-        self._session.trust_env = False  # no proxy, no .netrc: the prompts go to this server and nowhere else
+        self._session = ServerSession()
 
     def reply(self, url: str, payload: dict[str, Any] | None = None) -> Reply:
         """What the server says at a whole address; POST with a payload. A connection that went stale is made anew.
@@ -78,38 +77,33 @@ class ServerConnection:
         headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {secret}"} if secret else {})
         left_s = max(0.001, end - time.monotonic())
         try:
-            with self._session.request(
-                "GET" if payload is None else "POST",
-                url,
-                json=payload,
-                headers=headers,
-                timeout=(min(CONNECT_S, left_s), left_s),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                text = self._text(response, end)
+            with (
+                self._session.until(end),
+                self._session.request(
+                    "GET" if payload is None else "POST",
+                    url,
+                    json=payload,
+                    headers=headers,
+                    timeout=(min(CONNECT_S, left_s), left_s),
+                    allow_redirects=False,
+                    stream=True,
+                ) as response,
+            ):
+                text = body(response, end, MAX_REPLY_BYTES)
                 headers_in = {name.lower(): value for name, value in response.headers.items()}
                 return Reply(response.status_code, text, headers_in)
+        except EndlessError as exc:
+            raise GenerationError(f"{self.words.server} sent an endless answer. Check chat_server.") from exc
         except requests.ConnectTimeout as exc:
             raise GenerationError(self.words.nobody()) from exc
-        except (requests.Timeout, ReadTimeoutError) as exc:
+        except (OverdueError, requests.Timeout, ReadTimeoutError) as exc:
             raise GenerationError(self._too_slow()) from exc
         except requests.exceptions.SSLError as exc:
             raise GenerationError(self.words.certificate()) from exc
         except (requests.RequestException, HTTPError, OSError) as exc:
-            if _never_connected(exc):
+            if never_connected(exc):
                 raise GenerationError(self.words.nobody()) from exc
             raise _BrokeOffError from exc
-
-    def _text(self, response: requests.Response, end: float) -> str:
-        body = bytearray()
-        while piece := response.raw.read1(PIECE_BYTES, decode_content=True):
-            body += piece
-            if len(body) > MAX_REPLY_BYTES:
-                raise GenerationError(f"{self.words.server} sent an endless answer. Check chat_server.")
-            if time.monotonic() > end:
-                raise GenerationError(self._too_slow())
-        return body.decode("utf-8", "replace")
 
     def _too_slow(self) -> str:
         return f"{self.words.server} did not answer within {self._within_s:g} s. Look whether it works at all."
@@ -145,9 +139,3 @@ def base_address(address: str) -> str:
         )
     path = (url.path or "").rstrip("/").removesuffix("/completions").removesuffix("/chat")
     return f"{url.scheme}://{url.netloc}{path or '/v1'}"
-
-
-def _never_connected(exc: BaseException) -> bool:
-    """Whether no connection was made: refused, no route, name not known."""
-    reason = getattr(exc.args[0], "reason", exc.args[0]) if exc.args else None
-    return isinstance(reason, NewConnectionError)

@@ -137,7 +137,7 @@ def _opened(log: Path) -> BinaryIO:
     """A new log; raises ModelLoadError when it cannot be written."""
     try:
         log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+        return open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600), "wb")
     except OSError as exc:
         raise ModelLoadError(
             f"The log {log} cannot be written ({exc.strerror}). Free some space, or correct its rights."

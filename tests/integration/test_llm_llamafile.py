@@ -20,6 +20,7 @@ import pytest
 
 from localrag.engine import Engine
 from localrag.errors import GenerationError, ModelFileError, ModelLoadError
+from localrag.llms import guard as log_guard
 from localrag.llms import llamafile
 from localrag.llms.base import LoadedModel
 from localrag.llms.llamafile import LlamafileModel
@@ -211,6 +212,32 @@ def test_the_server_ends_when_we_are_killed(tmp_path: Path) -> None:
     finally:
         end(process)
     until(lambda: none_runs(pids), f"left behind: {pids}")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing falls to a guard")
+def test_what_left_the_session_of_the_server_ends_too_when_we_are_killed(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    process, server, guard = owner_of(script(tmp_path, before=f"setsid sh -c 'echo $$ > {note}; exec sleep 600' &\n"))
+    try:
+        until(lambda: note.exists() and note.read_text().strip() != "", "it did not start")
+        pids = [int(note.read_text()), server, guard]
+        assert not none_runs(pids[:1])
+    finally:
+        end(process)
+    until(lambda: none_runs(pids), f"left behind: {pids}")
+
+
+def test_a_log_without_end_is_begun_anew(tmp_path: Path) -> None:
+    floods = script(tmp_path, before="yes 'a line that says nothing' | head -c 150000000 >&2\n")
+    model = llamafile.build(given(floods))
+    try:
+        assert model._process is not None
+        log = model._process.log
+        until(lambda: log.stat().st_size < log_guard.LOG_BYTES, "it was left to grow")
+        assert answer(model, "Hello")
+    finally:
+        model.close()
+    assert b"begun anew" in log.read_bytes()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing ends with its parent")

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "localrag"
 LAYERS = (
-    {"__init__", "setting_groups", "settings", "document_types", "types", "errors", "privacy", "wording"},
+    {"__init__", "setting_groups", "settings", "document_types", "types", "errors", "privacy", "wording", "server_session"},
     {"models", "embeddings", "llms", "documents", "retrieval", "prompts"},
     {"chat", "evaluation"},
     {"stores", "tuning"},

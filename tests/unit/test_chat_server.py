@@ -26,6 +26,7 @@ from localrag.llms.worker import ModelWorker
 from localrag.settings import AnswerSettings, ModelSettings
 from localrag.types import Prompt
 from tests.tools.chat_server import DONE, LONG_S, MODEL, Events, Reply, Served, chat_server, event, json_reply, said
+from tests.tools.trickling_server import trickling_server
 
 GREEDY = AnswerSettings(temperature=0.0, max_tokens=20)
 PROMPT = Prompt((0,) * 9, (("system", "Be brief."), ("user", "Hello?")))
@@ -221,6 +222,14 @@ def test_a_server_that_was_stopped_since_is_said(server: Served) -> None:
 def test_a_server_that_listens_and_never_answers_is_given_up(server: Served) -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         address = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        started = time.monotonic()
+        with pytest.raises(ModelLoadError, match=r"did not answer within 0\.4 s"):
+            check(settings(server, chat_server=address))
+        assert time.monotonic() - started < 2 * LIMIT_S + 1
+
+
+def test_a_server_whose_headers_trickle_in_is_given_up(server: Served) -> None:
+    with trickling_server() as address:
         started = time.monotonic()
         with pytest.raises(ModelLoadError, match=r"did not answer within 0\.4 s"):
             check(settings(server, chat_server=address))

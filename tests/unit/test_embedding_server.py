@@ -21,6 +21,7 @@ from localrag.errors import EmbeddingError
 from localrag.settings import DocumentSettings
 from tests.tools.embedding_server import DIMENSION, MODEL, Reply, Served, embedding_server, good, json_reply, vector
 from tests.tools.llama_server_process import free_port
+from tests.tools.trickling_server import trickling_server
 
 KEY = "sk-very-secret-0123456789"
 
@@ -459,3 +460,11 @@ def test_a_key_that_cannot_be_sent_is_said_without_saying_it(served: Served, key
         ServerEmbeddings(served.address, key=SecretStr(key))
     assert key not in str(caught.value)
     assert served.paths == []
+
+
+def test_a_server_whose_headers_trickle_in_is_given_up() -> None:
+    with trickling_server() as address:
+        started = time.monotonic()
+        with pytest.raises(EmbeddingError, match=r"did not answer within 0\.5 s"):
+            ServerEmbeddings(address, timeout_s=0.5)
+        assert time.monotonic() - started < 3.0
