@@ -33,9 +33,15 @@ _FRACTION = re.compile(
     r" (?:of (?!an? )|(?=(?:the|their|all|its|our)\b))",
     re.IGNORECASE,
 )
-_AND_A_HALF = re.compile(r"\b(\w+) and a half (\w+)", re.IGNORECASE)
+_AND_A_HALF = re.compile(r"\b(\w+) and a half\b", re.IGNORECASE)
 _HALF_A = re.compile(r"\bhalf an? (\w+)", re.IGNORECASE)
 _AND_MINUTES = re.compile(r"\b(hours?|minutes?|years?|months?|weeks?|days?|feet|foot) and (?=\d)")
+_FREE = re.compile(
+    r"\b(?:at no (?:extra )?(?:cost|charge)|free of (?:charge|cost)|without (?:any )?(?:charge|cost))\b", re.IGNORECASE
+)
+_SO_FAR = re.compile(r"\bso far\b", re.IGNORECASE)
+_OUT_OF = re.compile(r"\bout of (?=service|use|order|stock|print)", re.IGNORECASE)
+_HALVES = {"de": re.compile(r"\bdie Hälfte\b"), "es": re.compile(r"\bla mitad\b"), "fr": re.compile(r"\bla moitié\b")}
 _DAY = re.compile(r"\b(\d{1,2})([/.])(\d{1,2})\2(\d{4})\b")
 
 
@@ -52,6 +58,9 @@ def one_form(text: str, language: str) -> str:
         text = _HALF_A.sub(lambda m: f"0.5 {m[1]}" if m[1].casefold() in unit_of() else m[0], text)
         text = _AND_MINUTES.sub(r"\1 ", text)  # one amount: no clause begins within it
         text = _FRACTION.sub(_share, text)
+        text = _OUT_OF.sub("not in ", _SO_FAR.sub("until now", _FREE.sub("free", text)))
+    if language in _HALVES:
+        text = _HALVES[language].sub("50 %", text)
     return _CLOCK.sub(r"\1", text)
 
 
@@ -70,7 +79,7 @@ def _by_24(found: re.Match[str]) -> str:
 def _and_a_half(found: re.Match[str]) -> str:
     low = found[1].casefold()
     whole = low if low.isdigit() else str(NUMBER_WORDS.get(low, ""))
-    return f"{whole}.5 {found[2]}" if whole else found[0]
+    return f"{whole}.5" if whole else found[0]
 
 
 def _share(found: re.Match[str]) -> str:

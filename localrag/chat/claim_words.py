@@ -28,6 +28,11 @@ PASSIVE = frozenset("was were is are been being be fue fueron es son ser wurde w
 PRONOUNS = frozenset(
     "it its he his she her they their this these that such er sie es ihr seine este esta su il elle ils son sa".split()
 )
+ARTICLES = frozenset(
+    "the a an his her its their my our your this that der die das den dem ein eine einen el la los las un una le une les"
+    " des".split()
+)
+AUXILIARIES = frozenset("is are was were be been has have had can could may might must will would should do does did".split())
 AGENT_WORDS = frozenset("by von durch por par".split())
 CLAUSE_WORDS = frozenset(
     "and but while whereas although though because since unless if which who when or aber und während weil y pero mientras"
@@ -35,7 +40,8 @@ CLAUSE_WORDS = frozenset(
 )
 
 NEGATIONS = {
-    "en": "not no never none nobody nothing neither nor without cannot lack lacks lacked lacking unable fail fails failed",
+    "en": "not no never none nobody nothing neither nor without cannot lack lacks lacked lacking unable fail fails failed"
+    " exempt exempted",
     "de": "nicht nie niemals kein keine keinen keinem keiner ohne niemand nichts weder",
     "es": "no nunca jamás sin ningún ninguna ninguno nadie nada tampoco",
     "fr": "pas jamais sans aucun aucune rien personne",
@@ -106,7 +112,7 @@ attack | defend
 true correct | false incorrect wrong
 day daytime | night nighttime
 positive | negative
-add | remove delete subtract
+add insert | remove delete subtract
 expand extend | contract
 hire | dismiss fire
 men man male boy | women woman female girl
@@ -277,3 +283,10 @@ CLASSES = (
     "daily weekly monthly yearly hourly",
     "doubled tripled quadrupled halved",
 )
+
+PARTICLES = tuple(
+    pair
+    for one, other in (("on", "off"), ("on", "out"), ("in", "out"), ("up", "down"), ("with", "without"), ("to", "from"))
+    for pair in ((one, other), (other, one))
+)
+"""Small words that turn what a verb says: "goes on", "goes out"."""

@@ -27,6 +27,10 @@ _MARKDOWN = re.compile(r"\*\*|__|`|\[\d{1,3}\](?!\()")
 _FIELDS = re.compile(r"(?<=[^\W\d])[,;](?=\d)|(?<=\d)[,;](?=[^\W\d])|[,;](?=[,;])")
 SCOPE = 4
 """Content words that a negation reaches."""
+INSTEAD = frozenset(
+    {("rather", "than"), ("instead", "of"), ("free", "of"), ("free", "from"), ("anstatt", "der"), ("anstatt", "des")}
+)
+"""Words that deny what follows them."""
 ALMOST = frozenset("almost nearly virtually practically fast casi presque".split())
 
 
@@ -98,12 +102,15 @@ def parse(text: str, language: str) -> Claim:
             and pieces[at + 1 : at + 2] != []
             and (pieces[at + 1][0].isupper())
         )
-        if low in ",;:.!?()—–" or (low in CLAUSE_WORDS and not listed):
+        ends = low in ",;:.!?()—–" and not (low == "." and at + 1 < len(pieces) and pieces[at + 1][0].islower())  # "Co. in"
+        if ends or (low in CLAUSE_WORDS and not listed):
             clause += 1
         if low in negative or low.endswith("n't"):
             following = pieces[at + 1].casefold() if at + 1 < len(pieces) else ""
             if following not in ("only", "just", "until", "least"):
                 negations.append(len(tokens))
+        elif (low, pieces[at + 1].casefold() if at + 1 < len(pieces) else "") in INSTEAD:
+            negations.append(len(tokens))
         value, used = ("", 0) if low == "second" and before in ("a", "per", "each", "every") else _value(pieces, at, language)
         if value:
             skip = used - 1
@@ -211,6 +218,9 @@ def _key(word: str, language: str) -> tuple[str, int]:
 def _value(pieces: list[str], at: int, language: str) -> tuple[str, int]:
     """A number in canonical digits and how many pieces it takes; "" when there is none."""
     low = pieces[at].casefold()
+    if language != "es" and low == "once":  # eleven in Spanish
+        often = at + 1 < len(pieces) and pieces[at + 1].casefold() in ("a", "per", "every", "each", "daily", "weekly")
+        return ("1", 1) if often else ("", 0)
     if day_key(low):
         return day_key(low), 1
     if _DIGITS.match(low):

@@ -7,13 +7,17 @@ from dataclasses import replace
 
 from localrag.chat.alignment import holds, targets
 from localrag.chat.amounts import another_day, another_extent, converted, figures_of_day, only_about, same_hour
-from localrag.chat.claim_words import ROLE_WORDS
+from localrag.chat.claim_words import ARTICLES, AUXILIARIES, PREPOSITIONS, PRONOUNS, ROLE_WORDS
 from localrag.chat.claims import Claim, Token, quantities_of
+from localrag.chat.edits import edited
 from localrag.chat.lexicon import class_of, unit_of
 from localrag.chat.modality import denied, strengthened
 from localrag.chat.polarity import negation, opposites
-from localrag.chat.roles import association, order
+from localrag.chat.roles import association, flipped, order
 from localrag.chat.unspaced import unspaced
+
+POUNDS = {"#lb", "#£"}
+"""Of weight and of money: the word does not say which."""
 
 
 def contradiction(said: Claim, window: Sequence[Claim], everywhere: Sequence[Claim]) -> str:
@@ -25,10 +29,12 @@ def contradiction(said: Claim, window: Sequence[Claim], everywhere: Sequence[Cla
         return unspaced(said, window)
     if len(window) > 1 and any(_classes(part, target) for part, target in _by_clause(said, window)):
         return "classes"
-    for check in (_numbers, _classes, _quantities, negation, denied, strengthened, opposites, association, order):
+    for check in (_numbers, _classes, _quantities, negation, denied, strengthened, opposites, association, order, flipped):
         if check(said, window):
             return check.__name__.strip("_")
-    return "names" if _names(said, window, everywhere) else ""
+    if _names(said, window, everywhere):
+        return "names"
+    return "edited" if edited(said, window, everywhere) else ""
 
 
 def _by_clause(said: Claim, window: Sequence[Claim]) -> Iterator[tuple[Claim, list[Claim]]]:
@@ -50,13 +56,15 @@ def _numbers(said: Claim, window: Sequence[Claim]) -> bool:
         if token.key not in values:
             if token.key == "1" and any(t.word in ("one", "once", "a", "an") for claim in window for t in claim.tokens):
                 continue
+            if token.key == "2" and any(t.word in ("both", "either", "neither", "pair") for c in window for t in c.tokens):
+                continue
             if token.key == "o1" and not any(t.key[0] == "o" and t.unit == token.unit for t in there):
                 continue
             if token.key.lstrip("o") in {v.lstrip("o") for v in values} and any(t.word[0].isdigit() for t in (token, *there)):
                 continue
             return True
         same = [t for t in there if t.key == token.key]
-        if not token.unit or any(not t.unit or t.unit == token.unit for t in same):
+        if not token.unit or any(not t.unit or t.unit == token.unit or {t.unit, token.unit} == POUNDS for t in same):
             continue
         if token.unit[0] == "#":
             return True
@@ -132,18 +140,24 @@ def _share(said: Claim, claim: Claim, clause: int) -> float:
 def _names(said: Claim, window: Sequence[Claim], everywhere: Sequence[Claim]) -> bool:
     """A name that stands nowhere near, or that another name stands in for in the sentence that carries the rest."""
     far = frozenset(key for claim in (*window, *everywhere) for key in claim.keys)
+    named = frozenset(t.key for claim in (*window, *everywhere) for t in claim.content() if t.name)
     initials = "".join(t.word[0] for claim in everywhere for t in claim.content())
     in_figures = any(figures_of_day(key) for key in far)
     for token in (t for t in said.tokens if t.name and not (in_figures and t.word in class_of())):
         if token.key not in far and not (token.word.isalpha() and len(token.word) > 2 and token.word in initials):
             return True
     for clause in sorted({t.clause for t in said.content()}):
-        mine = [t for t in said.content(clause) if t.name or (t.at == 0 and t.key in far)]
+        mine = [t for t in said.content(clause) if t.name or (t.at == 0 and t.key in named)]
         for claim, _ in targets(said, clause, window):
             missing = [t for t in mine if t.key not in claim.keys]
-            if missing and any(_stands_in(t, said, missing) for t in claim.content()):
+            if missing and any(_stands_in(t, said, missing) for t in claim.content() if not _is_imperative(t, claim)):
                 return True
     return _other_subject(said, window, far)
+
+
+def _is_imperative(token: Token, claim: Claim) -> bool:
+    """ "Remove the battery": a first word that only looks like a name."""
+    return token.at == 0 and len(claim.tokens) > 1 and claim.tokens[1].word in ARTICLES
 
 
 def _stands_in(token: Token, said: Claim, missing: Sequence[Token]) -> bool:
@@ -157,14 +171,29 @@ def _stands_in(token: Token, said: Claim, missing: Sequence[Token]) -> bool:
 
 
 def _other_subject(said: Claim, window: Sequence[Claim], far: frozenset[str]) -> bool:
-    """Another first word before the same second one."""
+    """Another first word right before the same second one."""
     words = said.content()
-    if len(words) < 3 or words[0].at > 1 or said.tokens[0].word[0].isdigit():
+    if not _begins(said) or said.tokens[0].word[0].isdigit():
         return False
     for claim in window:
         theirs = claim.content()
-        if len(theirs) < 3 or words[0].key in claim.keys or holds(said.keys, theirs[0].key):
+        if not _begins(claim) or words[0].key in claim.keys or holds(said.keys, theirs[0].key):
             continue
-        if words[1].key == theirs[1].key and (not holds(far, words[0].key) or words[0].key not in claim.keys):
+        if words[1].key == theirs[1].key and not words[1].name and (holds(far, words[0].key) or not _is_modifier(said)):
             return True
     return False
+
+
+def _is_modifier(claim: Claim) -> bool:
+    """Whether the first word only describes the second: "raw beans are"."""
+    after = claim.content()[1].at + 1
+    return after < len(claim.tokens) and claim.tokens[after].word in AUXILIARIES
+
+
+def _begins(claim: Claim) -> bool:
+    """Whether a sentence begins with something and what is said of it: no pronoun first, nothing but an auxiliary between."""
+    words = claim.content()
+    if len(words) < 3 or words[0].at > 1 or claim.tokens[0].word in PRONOUNS | PREPOSITIONS:
+        return False
+    between = {t.word for t in claim.tokens[words[0].at + 1 : words[1].at]}
+    return not between & (ARTICLES | PREPOSITIONS)

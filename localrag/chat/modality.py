@@ -13,11 +13,12 @@ DENIED = frozenset(
     " kaum leugnet leugnete bestreitet bestritt".split()
 )
 OPEN = frozenset(
-    "might may could can perhaps possibly maybe allegedly reportedly supposedly presumably alleged claimed whether"
+    "might may could can perhaps possibly maybe allegedly reportedly supposedly presumably alleged claimed whether probably"
+    " likely suspect suspects suspected believe believes believed wahrscheinlich vermutlich probablemente probablement"
     " vielleicht möglicherweise könnte könnten dürfte angeblich quizás quizá podría peut-être pourrait".split()
 )
-POSSIBLE = OPEN | frozenset("possible allowed permitted able optional potentially likely probably".split())
-CERTAIN = frozenset("will must definitely certainly surely required mandatory guaranteed".split())
+POSSIBLE = OPEN | frozenset("possible allowed permitted able optional potentially suspicion".split())
+CERTAIN = frozenset("will must definitely certainly surely required mandatory guaranteed proved proven proves sicher".split())
 ADVISED = frozenset("should recommended advised advisable".split())
 OBLIGED = frozenset("must required mandatory compulsory obligatory".split())
 ONLY = frozenset("only solely exclusively nur sólo solamente seulement just alone except".split())

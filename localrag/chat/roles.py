@@ -10,6 +10,9 @@ from localrag.chat.claim_words import AGENT_WORDS, PASSIVE, PRONOUNS, ROLE_WORDS
 from localrag.chat.claims import Claim, Token
 from localrag.chat.lexicon import class_of
 
+AND = frozenset("and but then und aber y e pero et mais".split())
+PERSONS = frozenset("he she they him her them his their its it er sie ihn ihm il elle".split())
+
 
 def order(said: Claim, window: Sequence[Claim]) -> bool:
     """Roles turned round without the verb: who did it to whom, from where to where, which is more than which."""
@@ -20,6 +23,23 @@ def order(said: Claim, window: Sequence[Claim]) -> bool:
             theirs = {t.key: t.sign for t in claim.content() if t.key.startswith("~")}
             if not any(key in theirs and theirs[key] != sign for key, sign in mine.items()):
                 return True
+    return False
+
+
+def flipped(said: Claim, window: Sequence[Claim]) -> bool:
+    """Whether a name has left its side of a verb to one the sentence does not have: "Cole fired her" and "Ada fired Cole"."""
+    for claim in window:
+        if has_agent(said) != has_agent(claim) or not any(t.word in PERSONS for t in claim.tokens):
+            continue
+        mine, theirs = _once(said), _once(claim)
+        names = [key for key, t in mine.items() if t.capital and key in theirs and theirs[key].capital]
+        others = [t for key, t in mine.items() if t.capital and key not in claim.keys]
+        for verb in (key for key, t in mine.items() if key in theirs and not t.capital and not t.role):
+            at, there = mine[verb].at, theirs[verb].at
+            for name in names:
+                moved = (mine[name].at < at) != (theirs[name].at < there)
+                if moved and any((t.at < at) == (theirs[name].at < there) for t in others):
+                    return True
     return False
 
 
@@ -40,7 +60,7 @@ def turned(said: Claim, claim: Claim) -> tuple[str, str] | None:
 
 def _frames_swapped(said: Claim, claim: Claim, a: Token, b: Token, there_a: Token, there_b: Token) -> bool:
     """Whether each has the other's neighbour: "the critics loved" for "the audience loved"."""
-    if _has_agent(said) != _has_agent(claim) or (a.at < b.at) == (there_a.at < there_b.at):
+    if has_agent(said) != has_agent(claim) or (a.at < b.at) == (there_a.at < there_b.at):
         return False
     if any("den" in t.role for t in (a, b, there_a, there_b)):  # German says by the article who is who
         return False
@@ -65,7 +85,8 @@ def _neighbour(claim: Claim, token: Token, step: int) -> str:
     return ""
 
 
-def _has_agent(claim: Claim) -> bool:
+def has_agent(claim: Claim) -> bool:
+    """Whether it is said by whom something is done."""
     return any(t.word in AGENT_WORDS for t in claim.tokens)
 
 
@@ -115,7 +136,7 @@ def _passive(claim: Claim, a: Token, b: Token) -> bool:
 def association(said: Claim, window: Sequence[Claim]) -> bool:
     """What is said of one thing stands in the evidence of another, and of this one something else."""
     told = [claim for claim in window if len(window) == 1 or not (claim.tokens and claim.tokens[0].word in PRONOUNS)]
-    parts = [claim.content(n) for claim in told for n in sorted({t.clause for t in claim.content()})]
+    parts = [part for claim in told for part in _parts(claim)]
     keys = [frozenset(t.key for t in part) for part in parts]
     for clause in sorted({t.clause for t in said.content()}):
         words = said.content(clause)
@@ -132,9 +153,31 @@ def association(said: Claim, window: Sequence[Claim]) -> bool:
             lost, taken = [t for t in part if t.key not in mine], [t for t in words if t.key in y]
             if any((a.name and b.name) or (a.number and b.number and a.unit == b.unit) for a in lost for b in taken):
                 return True
-            if part[0].key not in mine and words[0].key == other[0].key and len(x) >= 2 and len(x) > len(y):
+            if part[0].key not in mine and words[0].key == other[0].key and len(x) >= 2 and len(x) >= len(y):
                 return True
     return False
+
+
+def _parts(claim: Claim) -> list[list[Token]]:
+    """The content words of each clause; one that goes on with a verb ("and moved", ", Ada Berg, left") with its subject."""
+    parts: list[list[Token]] = []
+    for clause in sorted({t.clause for t in claim.content()}):
+        own = claim.content(clause)
+        if parts and own[0].at and not own[0].capital and not own[0].number:
+            before = claim.tokens[own[0].at - 1].word
+            if before in AND:
+                own = [*_subject(parts[-1]), *own]
+            elif before == "," and all(t.capital for t in parts[-1]):
+                named = parts.pop()
+                own = [*(parts.pop() if parts else []), *named, *own]
+        parts.append(own)
+    return parts
+
+
+def _subject(part: list[Token]) -> list[Token]:
+    """The first word and the rest of its name."""
+    end = next((at for at, t in enumerate(part) if at and not t.capital), len(part))
+    return part[:end]
 
 
 def _is_elliptic(part: Sequence[Token]) -> bool:

@@ -1,0 +1,107 @@
+"""A sentence that is one of the evidence but for a few words: what was exchanged, put in another's place, or added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from localrag.chat.alignment import holds
+from localrag.chat.claim_words import PARTICLES
+from localrag.chat.claims import Claim, Token
+from localrag.chat.lexicon import quantities
+from localrag.chat.roles import has_agent
+
+ALIKE, VERY_ALIKE = 0.6, 0.75
+"""Least share of the words of both, in the same order, for a sentence to be an edited one (`SequenceMatcher.ratio`)."""
+FEW = 3
+"""Content words that one exchange or substitution consists of at most."""
+ADDED = 2
+"""Content words in a row, nowhere in the evidence, that say something of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A place where a sentence and its evidence differ: what stands there, and what stood there."""
+
+    new: tuple[Token, ...]
+    old: tuple[Token, ...]
+
+
+def edited(said: Claim, window: Sequence[Claim], everywhere: Sequence[Claim]) -> bool:
+    """Whether an edit changes what the evidence says."""
+    far = frozenset(key for claim in everywhere for key in claim.keys)
+    for claim in window:
+        ratio, edits = _edits(said, claim)
+        if ratio < ALIKE or not edits:
+            continue
+        if _exchanged(said, claim, edits) or any(_turned(edit) for edit in edits):
+            return True
+        if ratio >= VERY_ALIKE and any(_substituted(edit, said, claim, far) for edit in edits):
+            return True
+        if any(_added(edit, far) for edit in edits):
+            return True
+    return False
+
+
+def _edits(said: Claim, claim: Claim) -> tuple[float, list[Edit]]:
+    mine, theirs = list(_words(said)), list(_words(claim))
+    matcher = SequenceMatcher(None, [_form(t) for t in theirs], [_form(t) for t in mine], autojunk=False)
+    codes = [code for code in matcher.get_opcodes() if code[0] != "equal"]
+    return matcher.ratio(), [Edit(tuple(mine[c:d]), tuple(theirs[a:b])) for _, a, b, c, d in codes]
+
+
+def _words(claim: Claim) -> Iterator[Token]:
+    return (t for t in claim.tokens if t.word[0].isalnum())
+
+
+def _form(token: Token) -> str:
+    return f"{token.key}{token.sign}" if token.content else token.word
+
+
+def _keys(tokens: Sequence[Token]) -> list[str]:
+    return [t.key for t in tokens if t.content]
+
+
+def _exchanged(said: Claim, claim: Claim, edits: Sequence[Edit]) -> bool:
+    """ "Flashes green when hot and red when charging" for "red when hot and green when charging"."""
+    if has_agent(said) != has_agent(claim):
+        return False
+    signs = {t.key: t.sign for t in claim.content()}
+    if any(signs.get(t.key, t.sign) != t.sign for t in said.content()):
+        return False
+    for at, one in enumerate(edits):
+        for two in edits[at + 1 :]:
+            there, back = set(_keys(one.new)) & set(_keys(two.old)), set(_keys(one.old)) & set(_keys(two.new))
+            if there and back and max(map(len, map(_keys, (one.new, one.old, two.new, two.old)))) <= FEW:
+                return True
+    return False
+
+
+def _turned(edit: Edit) -> bool:
+    """ "On" for "off", "all" for "some"."""
+    if _keys(edit.new) or _keys(edit.old):
+        olds, news = {t.word for t in edit.old}, {t.word for t in edit.new}
+    else:
+        olds, news = {t.word for t in edit.old}, {t.word for t in edit.new}
+        for name, words in quantities().items():
+            if news & words and name in ("all", "none") and not olds & words:
+                return any(olds & others for other, others in quantities().items() if other in ("most", "some", "few"))
+    return any(news & {one} and olds & {other} for one, other in PARTICLES)
+
+
+def _substituted(edit: Edit, said: Claim, claim: Claim, far: frozenset[str]) -> bool:
+    """What the evidence says of something else, in the place of what it says this of."""
+    new = [t for t in edit.new if t.content and not holds(claim.keys, t.key)]
+    old = [t for t in edit.old if t.content and not holds(said.keys, t.key)]
+    if not new or not old or max(len(new), len(old)) > FEW:
+        return False
+    if any(t.name for t in new) != any(t.name for t in old) or any(t.number for t in new) != any(t.number for t in old):
+        return False
+    return all(holds(far, t.key) for t in new)
+
+
+def _added(edit: Edit, far: frozenset[str]) -> bool:
+    """Words of its own between those of the evidence, where nothing else stood."""
+    new = [t for t in edit.new if t.content]
+    return len(new) >= ADDED and not _keys(edit.old) and not any(holds(far, t.key) for t in new)
