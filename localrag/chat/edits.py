@@ -59,31 +59,30 @@ def _form(token: Token) -> str:
     return f"{token.key}{token.sign}" if token.content else token.word
 
 
-def _keys(tokens: Sequence[Token]) -> list[str]:
-    return [t.key for t in tokens if t.content]
+def _forms(tokens: Sequence[Token]) -> list[str]:
+    return [_form(t) for t in tokens if t.content]
 
 
 def _exchanged(said: Claim, claim: Claim, edits: Sequence[Edit]) -> bool:
     """ "Flashes green when hot and red when charging" for "red when hot and green when charging"."""
     if has_agent(said) != has_agent(claim):
         return False
-    signs = {t.key: t.sign for t in claim.content()}
-    if any(signs.get(t.key, t.sign) != t.sign for t in said.content()):
-        return False
+    mine, theirs = ({(t.key, t.sign) for t in c.content() if t.key.startswith("~")} for c in (said, claim))
+    if any((key, -sign) in theirs and (key, sign) not in theirs for key, sign in mine):
+        return False  # "A is taller than B", "B is shorter than A"
     for at, one in enumerate(edits):
         for two in edits[at + 1 :]:
-            there, back = set(_keys(one.new)) & set(_keys(two.old)), set(_keys(one.old)) & set(_keys(two.new))
-            if there and back and max(map(len, map(_keys, (one.new, one.old, two.new, two.old)))) <= FEW:
+            there = set(_forms(one.new)) & set(_forms(two.old))
+            back = set(_forms(one.old)) & set(_forms(two.new))
+            if there and back and max(map(len, map(_forms, (one.new, one.old, two.new, two.old)))) <= FEW:
                 return True
     return False
 
 
 def _turned(edit: Edit) -> bool:
     """ "On" for "off", "all" for "some"."""
-    if _keys(edit.new) or _keys(edit.old):
-        olds, news = {t.word for t in edit.old}, {t.word for t in edit.new}
-    else:
-        olds, news = {t.word for t in edit.old}, {t.word for t in edit.new}
+    olds, news = {t.word for t in edit.old}, {t.word for t in edit.new}
+    if not _forms(edit.new) and not _forms(edit.old):
         for name, words in quantities().items():
             if news & words and name in ("all", "none") and not olds & words:
                 return any(olds & others for other, others in quantities().items() if other in ("most", "some", "few"))
@@ -104,4 +103,4 @@ def _substituted(edit: Edit, said: Claim, claim: Claim, far: frozenset[str]) -> 
 def _added(edit: Edit, far: frozenset[str]) -> bool:
     """Words of its own between those of the evidence, where nothing else stood."""
     new = [t for t in edit.new if t.content]
-    return len(new) >= ADDED and not _keys(edit.old) and not any(holds(far, t.key) for t in new)
+    return len(new) >= ADDED and not _forms(edit.old) and not any(holds(far, t.key) for t in new)
