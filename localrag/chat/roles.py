@@ -28,7 +28,7 @@ def order(said: Claim, window: Sequence[Claim]) -> bool:
 
 def flipped(said: Claim, window: Sequence[Claim]) -> bool:
     """Whether a name has left its side of a verb to one the sentence does not have: "Cole fired her" and "Ada fired Cole"."""
-    for claim in window:
+    for claim in window if said.language != "de" else ():  # where every noun has a capital
         if has_agent(said) != has_agent(claim) or not any(t.word in PERSONS for t in claim.tokens):
             continue
         mine, theirs = _once(said), _once(claim)
@@ -136,7 +136,9 @@ def _passive(claim: Claim, a: Token, b: Token) -> bool:
 def association(said: Claim, window: Sequence[Claim]) -> bool:
     """What is said of one thing stands in the evidence of another, and of this one something else."""
     told = [claim for claim in window if len(window) == 1 or not (claim.tokens and claim.tokens[0].word in PRONOUNS)]
-    parts = [part for claim in told for part in _parts(claim)]
+    found = [(part, subject) for claim in told for part, subject in _parts(claim)]
+    parts = [part for part, _ in found]
+    taken_over = {t.key for _, subject in found for t in subject}
     keys = [frozenset(t.key for t in part) for part in parts]
     for clause in sorted({t.clause for t in said.content()}):
         words = said.content(clause)
@@ -147,7 +149,7 @@ def association(said: Claim, window: Sequence[Claim]) -> bool:
                 continue
             if not one - two - mine or not two - one - mine:
                 continue
-            shared = {key for key in one & two if not key.startswith("~")}
+            shared = {key for key in one & two if not key.startswith("~")} - taken_over
             if (shared and len(one | two) <= 12) or (len(window) == 1 and (_is_elliptic(part) or _is_elliptic(other))):
                 return True
             lost, taken = [t for t in part if t.key not in mine], [t for t in words if t.key in y]
@@ -158,19 +160,22 @@ def association(said: Claim, window: Sequence[Claim]) -> bool:
     return False
 
 
-def _parts(claim: Claim) -> list[list[Token]]:
-    """The content words of each clause; one that goes on with a verb ("and moved", ", Ada Berg, left") with its subject."""
-    parts: list[list[Token]] = []
+def _parts(claim: Claim) -> list[tuple[list[Token], list[Token]]]:
+    """The content words of each clause, and those taken over: one that goes on with a verb keeps its subject.
+
+    "and moved to Lyon", or ", Ada Berg, left" behind what she is.
+    """
+    parts: list[tuple[list[Token], list[Token]]] = []
     for clause in sorted({t.clause for t in claim.content()}):
-        own = claim.content(clause)
+        own, subject = claim.content(clause), []
         if parts and own[0].at and not own[0].capital and not own[0].number:
-            before = claim.tokens[own[0].at - 1].word
-            if before in AND:
-                own = [*_subject(parts[-1]), *own]
-            elif before == "," and all(t.capital for t in parts[-1]):
-                named = parts.pop()
-                own = [*(parts.pop() if parts else []), *named, *own]
-        parts.append(own)
+            before, (last, _) = claim.tokens[own[0].at - 1].word, parts[-1]
+            if before in AND and not (len(own) > 1 and own[1].capital and own[1].at == own[0].at + 1):  # "and plan B"
+                subject = _subject(last)
+            elif before == "," and all(t.capital for t in last):
+                parts.pop()
+                subject = [*(parts.pop()[0] if parts else []), *last]
+        parts.append(([*subject, *own], subject))
     return parts
 
 
