@@ -27,6 +27,8 @@ def contradiction(said: Claim, window: Sequence[Claim], everywhere: Sequence[Cla
     """
     if said.language in ("zh", "ko", "ja"):
         return unspaced(said, window)
+    if any(_words(claim) == _words(said) for claim in window):
+        return ""
     if len(window) > 1 and any(_classes(part, target) for part, target in _by_clause(said, window)):
         return "classes"
     for check in (_numbers, _classes, _quantities, negation, denied, strengthened, opposites, association, order, flipped):
@@ -35,6 +37,10 @@ def contradiction(said: Claim, window: Sequence[Claim], everywhere: Sequence[Cla
     if _names(said, window, everywhere):
         return "names"
     return "edited" if edited(said, window, everywhere) else ""
+
+
+def _words(claim: Claim) -> list[str]:
+    return [t.word for t in claim.tokens if t.word[0].isalnum()]
 
 
 def _by_clause(said: Claim, window: Sequence[Claim]) -> Iterator[tuple[Claim, list[Claim]]]:

@@ -234,7 +234,7 @@ def test_attribute_judges_pairs(run: Run, place: Path) -> None:
     assert [line["support"] for line in done.lines] == ["supported", "unsupported"]
 
 
-@pytest.mark.parametrize("part", ["heldout", "fresh"])
+@pytest.mark.parametrize("part", ["heldout", "fresh", "others"])
 def test_attribute_finds_what_the_evidence_does_not_carry(run: Run, place: Path, part: str) -> None:
     """Labelled pairs the thresholds were not tuned on; docs/attribution.md has the figures of each kind."""
     pairs = read_pairs(part)
