@@ -39,8 +39,8 @@ def contradiction(said: Claim, window: Sequence[Claim], everywhere: Sequence[Cla
     return "edited" if edited(said, window, everywhere) else ""
 
 
-def _words(claim: Claim) -> list[str]:
-    return [t.word for t in claim.tokens if t.word[0].isalnum()]
+def _words(claim: Claim) -> list[tuple[str, str, str]]:
+    return [(t.word, t.key, t.unit) for t in claim.tokens if t.word[0].isalnum()]
 
 
 def _by_clause(said: Claim, window: Sequence[Claim]) -> Iterator[tuple[Claim, list[Claim]]]:

@@ -9,10 +9,10 @@ from difflib import SequenceMatcher
 from localrag.chat.alignment import holds
 from localrag.chat.claim_words import PARTICLES
 from localrag.chat.claims import Claim, Token
-from localrag.chat.lexicon import quantities
+from localrag.chat.lexicon import negation_words, quantities
 from localrag.chat.roles import has_agent
 
-ALIKE, VERY_ALIKE = 0.6, 0.75
+ALIKE, VERY_ALIKE, NEARLY = 0.6, 0.75, 0.85
 """Least share of the words of both, in the same order, for a sentence to be an edited one (`SequenceMatcher.ratio`)."""
 FEW = 3
 """Content words that one exchange or substitution consists of at most."""
@@ -36,6 +36,8 @@ def edited(said: Claim, window: Sequence[Claim], everywhere: Sequence[Claim]) ->
         if ratio < ALIKE or not edits:
             continue
         if _exchanged(said, claim, edits) or any(_turned(edit) for edit in edits):
+            return True
+        if ratio >= NEARLY and any(_denied(edit, said.language) for edit in edits):
             return True
         if ratio >= VERY_ALIKE and any(_substituted(edit, said, claim, far) for edit in edits):
             return True
@@ -89,10 +91,20 @@ def _turned(edit: Edit) -> bool:
     return any(news & {one} and olds & {other} for one, other in PARTICLES)
 
 
+def _denied(edit: Edit, language: str) -> bool:
+    """A "not" too many or too few, and nothing else."""
+    negative = negation_words().get(language, negation_words()["en"])
+    mine, theirs = ([t for t in side if t.word in negative] for side in (edit.new, edit.old))
+    only = any(t.word in ("only", "just") for t in (*edit.new, *edit.old))
+    return bool(mine) != bool(theirs) and not only and not _forms(edit.new) and not _forms(edit.old)
+
+
 def _substituted(edit: Edit, said: Claim, claim: Claim, far: frozenset[str]) -> bool:
     """What the evidence says of something else, in the place of what it says this of."""
     new = [t for t in edit.new if t.content and not holds(claim.keys, t.key)]
     old = [t for t in edit.old if t.content and not holds(said.keys, t.key)]
+    if any(t.name for t in new) and any(t.name for t in edit.old):  # it may stand in the rest of the sentence as well
+        old = [t for t in edit.old if t.content]
     if not new or not old or max(len(new), len(old)) > FEW:
         return False
     if any(t.name for t in new) != any(t.name for t in old) or any(t.number for t in new) != any(t.number for t in old):

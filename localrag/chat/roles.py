@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import combinations, permutations
 
 from localrag.chat.alignment import alike
-from localrag.chat.claim_words import AGENT_WORDS, PASSIVE, PRONOUNS, ROLE_WORDS
+from localrag.chat.claim_words import AGENT_WORDS, PASSIVE, PREPOSITIONS, PRONOUNS, ROLE_WORDS
 from localrag.chat.claims import Claim, Token
 from localrag.chat.lexicon import class_of
 
@@ -101,8 +101,12 @@ def _roles_swapped(a: Token, b: Token, there_a: Token, there_b: Token) -> bool:
     # "after years of work" is "after working for years"
     if any(x.word.removesuffix("'s") != y.word.removesuffix("'s") for x, y in ((a, there_a), (b, there_b))):
         return False
-    one, two = a.role & ROLE_WORDS, b.role & ROLE_WORDS
-    return one != two and one == there_b.role & ROLE_WORDS and two == there_a.role & ROLE_WORDS
+    names = all(t.name for t in (a, b, there_a, there_b))
+    for words in (ROLE_WORDS, ROLE_WORDS | PREPOSITIONS) if names else (ROLE_WORDS,):
+        one, two = a.role & words, b.role & words
+        if one != two and one == there_b.role & words and two == there_a.role & words:
+            return True
+    return False
 
 
 def _subjects_swapped(said: Claim, claim: Claim, a: Token, b: Token, there_a: Token, there_b: Token) -> bool:
