@@ -36,11 +36,23 @@ _FRACTION = re.compile(
 _AND_A_HALF = re.compile(r"\b(\w+) and a half\b", re.IGNORECASE)
 _HALF_A = re.compile(r"\bhalf an? (\w+)", re.IGNORECASE)
 _AND_MINUTES = re.compile(r"\b(hours?|minutes?|years?|months?|weeks?|days?|feet|foot) and (?=\d)")
-_FREE = re.compile(
-    r"\b(?:at no (?:extra )?(?:cost|charge)|free of (?:charge|cost)|without (?:any )?(?:charge|cost))\b", re.IGNORECASE
+_IDIOMS = tuple(
+    (re.compile(rf"\b(?:{pattern})", re.IGNORECASE), plain)
+    for pattern, plain in (
+        (r"at no (?:extra )?(?:cost|charge)\b|free of (?:charge|cost)\b|without (?:any )?(?:charge|cost)\b", "free"),
+        (r"so far\b", "until now"),
+        (r"any ?more\b", "now"),
+        (r"out of (?=service|use|order|stock|print)", "not in "),
+        (r"no(?:t)? more than\b|at (?:the )?most\b", "up to"),
+        (r"no(?:t)? (?:less|fewer) than\b", "at least"),
+        (r"at the same time\b|simultaneously\b", "at once"),
+        (r"a quarter of an hour\b", "15 minutes"),
+        (r"CEO\b", "chief executive"),
+        (r"degrees? (?:Celsius|centigrade)\b", "°C"),
+        (r"degrees? Fahrenheit\b", "°F"),
+    )
 )
-_SO_FAR = re.compile(r"\bso far\b", re.IGNORECASE)
-_OUT_OF = re.compile(r"\bout of (?=service|use|order|stock|print)", re.IGNORECASE)
+"""Turns of speech that look like negations, names or other amounts, and how they are compared."""
 _HALVES = {"de": re.compile(r"\bdie Hälfte\b"), "es": re.compile(r"\bla mitad\b"), "fr": re.compile(r"\bla moitié\b")}
 _DAY = re.compile(r"\b(\d{1,2})([/.])(\d{1,2})\2(\d{4})\b")
 
@@ -58,7 +70,8 @@ def one_form(text: str, language: str) -> str:
         text = _HALF_A.sub(lambda m: f"0.5 {m[1]}" if m[1].casefold() in unit_of() else m[0], text)
         text = _AND_MINUTES.sub(r"\1 ", text)  # one amount: no clause begins within it
         text = _FRACTION.sub(_share, text)
-        text = _OUT_OF.sub("not in ", _SO_FAR.sub("until now", _FREE.sub("free", text)))
+        for pattern, plain in _IDIOMS:
+            text = pattern.sub(plain, text)
     if language in _HALVES:
         text = _HALVES[language].sub("50 %", text)
     return _CLOCK.sub(r"\1", text)
@@ -181,6 +194,25 @@ def only_about(said: Claim, window: Sequence[Claim]) -> bool:
     """ "Exactly 50" for "about 50"."""
     exact = {t.key for before, t in pairwise(said.tokens) if t.number and before.word in EXACT}
     return any(t.number and t.key in exact and before.word in APPROXIMATE for c in window for before, t in pairwise(c.tokens))
+
+
+def another_thing(said: Claim, window: Sequence[Claim]) -> bool:
+    """ "250 g of plums" for "250 g of flour"."""
+    theirs = [amount for claim in window for amount in _things(claim)]
+    for key, unit, thing in _things(said):
+        same = [other for k, u, other in theirs if (k, u) == (key, unit)]
+        if same and not any(thing.startswith(other[:4]) for other in same):
+            return True
+    return False
+
+
+def _things(claim: Claim) -> Iterator[tuple[str, str, str]]:
+    """The amounts of something: the number, its unit, and of what."""
+    for t in claim.tokens:
+        after = claim.tokens[t.at + 1 : t.at + 4]
+        kind = FACTORS.get(t.unit, ("", 0))[0]
+        if t.number and kind in ("mass", "volume") and len(after) == 3 and after[1].word == "of" and after[2].content:
+            yield t.key, t.unit, after[2].key
 
 
 def another_extent(said: Claim, window: Sequence[Claim]) -> bool:

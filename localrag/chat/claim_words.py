@@ -41,7 +41,7 @@ CLAUSE_WORDS = frozenset(
 
 NEGATIONS = {
     "en": "not no never none nobody nothing neither nor without cannot lack lacks lacked lacking unable fail fails failed"
-    " exempt exempted",
+    " exempt exempted avoid avoids avoided avoiding refrain",
     "de": "nicht nie niemals kein keine keinen keinem keiner ohne niemand nichts weder",
     "es": "no nunca jamás sin ningún ninguna ninguno nadie nada tampoco",
     "fr": "pas jamais sans aucun aucune rien personne",
@@ -97,6 +97,7 @@ easy simple easier simpler | difficult complicated
 public | private
 inside indoor indoors | outside outdoor outdoors
 above | below beneath
+ahead | behind
 over | under
 first | last
 maximum | minimum
@@ -290,3 +291,10 @@ PARTICLES = tuple(
     for pair in ((one, other), (other, one))
 )
 """Small words that turn what a verb says: "goes on", "goes out"."""
+
+ENDED = frozenset("dropped ended stopped ceased discontinued abolished removed withdrawn cancelled".split())
+DENIALS = ENDED | frozenset(
+    "forbidden forbids prohibited prohibits banned bans free vanished disappeared gone lost expired lapsed rejected"
+    " excluded waived impossible unlike verboten gratis".split()
+)
+"""Words that say no without a negation."""

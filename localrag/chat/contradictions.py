@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from localrag.chat.alignment import holds, targets
-from localrag.chat.amounts import another_day, another_extent, converted, figures_of_day, only_about, same_hour
+from localrag.chat.amounts import another_day, another_extent, another_thing, converted, figures_of_day, only_about, same_hour
 from localrag.chat.claim_words import ARTICLES, AUXILIARIES, PREPOSITIONS, PRONOUNS, ROLE_WORDS
 from localrag.chat.claims import Claim, Token, quantities_of
 from localrag.chat.edits import edited
@@ -77,7 +77,7 @@ def _numbers(said: Claim, window: Sequence[Claim]) -> bool:
         others = [t for t in there if t.unit == token.unit and t.key != token.key]
         if others and all(t.unit and t.unit != token.unit for t in same):
             return True
-    return another_day(said, window) or only_about(said, window) or another_extent(said, window)
+    return another_day(said, window) or only_about(said, window) or another_extent(said, window) or another_thing(said, window)
 
 
 def _classes(said: Claim, window: Sequence[Claim]) -> bool:
@@ -120,6 +120,8 @@ def _quantities(said: Claim, window: Sequence[Claim]) -> bool:
         return not (said.negations and "none" in there)
     if "none" in said.quantities and "none" not in there and there & {"most", "some", "few"}:
         return True
+    if "all" in added and any(_is_limited(claim) for claim in window):
+        return True
     words = {t.word for t in said.tokens}
     theirs = {t.word for claim in window for t in claim.tokens}
     if "always" in words - theirs and not there & {"all", "none"}:
@@ -127,6 +129,11 @@ def _quantities(said: Claim, window: Sequence[Claim]) -> bool:
     return bool(
         ("least" in words - theirs and "up" in theirs - words) or ("up" in words - theirs and "least" in theirs - words)
     )
+
+
+def _is_limited(claim: Claim) -> bool:
+    """ "Up to five days"."""
+    return any(t.number and [b.word for b in claim.tokens[max(0, t.at - 2) : t.at]] == ["up", "to"] for t in claim.tokens)
 
 
 def _nearest(said: Claim, window: Sequence[Claim]) -> Sequence[Claim]:

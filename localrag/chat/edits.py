@@ -9,15 +9,17 @@ from difflib import SequenceMatcher
 from localrag.chat.alignment import holds
 from localrag.chat.claim_words import PARTICLES
 from localrag.chat.claims import Claim, Token
-from localrag.chat.lexicon import negation_words, quantities
+from localrag.chat.lexicon import class_of, negation_words, quantities
 from localrag.chat.roles import has_agent
 
-ALIKE, VERY_ALIKE, NEARLY = 0.6, 0.75, 0.85
+ALIKE, COVERED, NEARLY = 0.6, 0.75, 0.85
 """Least share of the words of both, in the same order, for a sentence to be an edited one (`SequenceMatcher.ratio`)."""
 FEW = 3
 """Content words that one exchange or substitution consists of at most."""
-ADDED = 2
-"""Content words in a row, nowhere in the evidence, that say something of their own."""
+ADDED, INVENTED = 2, 4
+"""Content words in a row, nowhere in the evidence, that say something of their own: between its words, or in their place."""
+
+EVERYBODY = frozenset("everyone everybody anyone anybody".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +34,27 @@ def edited(said: Claim, window: Sequence[Claim], everywhere: Sequence[Claim]) ->
     """Whether an edit changes what the evidence says."""
     far = frozenset(key for claim in everywhere for key in claim.keys)
     for claim in window:
-        ratio, edits = _edits(said, claim)
+        ratio, covered, edits = _edits(said, claim)
         if ratio < ALIKE or not edits:
             continue
         if _exchanged(said, claim, edits) or any(_turned(edit) for edit in edits):
             return True
         if ratio >= NEARLY and any(_denied(edit, said.language) for edit in edits):
             return True
-        if ratio >= VERY_ALIKE and any(_substituted(edit, said, claim, far) for edit in edits):
+        if covered >= COVERED and any(_substituted(edit, said, claim, far) for edit in edits):
             return True
         if any(_added(edit, far) for edit in edits):
             return True
     return False
 
 
-def _edits(said: Claim, claim: Claim) -> tuple[float, list[Edit]]:
+def _edits(said: Claim, claim: Claim) -> tuple[float, float, list[Edit]]:
+    """How alike both are, how much of the sentence stands in the evidence in this order, and what does not."""
     mine, theirs = list(_words(said)), list(_words(claim))
     matcher = SequenceMatcher(None, [_form(t) for t in theirs], [_form(t) for t in mine], autojunk=False)
     codes = [code for code in matcher.get_opcodes() if code[0] != "equal"]
-    return matcher.ratio(), [Edit(tuple(mine[c:d]), tuple(theirs[a:b])) for _, a, b, c, d in codes]
+    covered = sum(block.size for block in matcher.get_matching_blocks()) / max(1, len(mine))
+    return matcher.ratio(), covered, [Edit(tuple(mine[c:d]), tuple(theirs[a:b])) for _, a, b, c, d in codes]
 
 
 def _words(claim: Claim) -> Iterator[Token]:
@@ -88,6 +92,8 @@ def _turned(edit: Edit) -> bool:
         for name, words in quantities().items():
             if news & words and name in ("all", "none") and not olds & words:
                 return any(olds & others for other, others in quantities().items() if other in ("most", "some", "few"))
+    if news & EVERYBODY and not _forms(edit.new) and _forms(edit.old):
+        return True
     return any(news & {one} and olds & {other} for one, other in PARTICLES)
 
 
@@ -115,4 +121,5 @@ def _substituted(edit: Edit, said: Claim, claim: Claim, far: frozenset[str]) -> 
 def _added(edit: Edit, far: frozenset[str]) -> bool:
     """Words of its own between those of the evidence, where nothing else stood."""
     new = [t for t in edit.new if t.content]
-    return len(new) >= ADDED and not _forms(edit.old) and not any(holds(far, t.key) for t in new)
+    unknown = not any(holds(far, t.key) or t.number or t.word in class_of() for t in new)
+    return unknown and len(new) >= (INVENTED if _forms(edit.old) else ADDED)

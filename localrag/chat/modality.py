@@ -8,7 +8,7 @@ from localrag.chat.alignment import holds, targets
 from localrag.chat.claims import SCOPE, Claim, Token
 
 DENIED = frozenset(
-    "deny denies denied denying refuse refuses refused threaten threatens threatened avoid avoids avoided hardly barely"
+    "deny denies denied denying refuse refuses refused threaten threatens threatened hardly barely"
     " scarcely doubt doubts doubted doubtful unlikely pretend pretends pretended"
     " kaum leugnet leugnete bestreitet bestritt".split()
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 
 from localrag.chat.alignment import alike, targets
-from localrag.chat.claim_words import NEGATIVE_PREFIXES
+from localrag.chat.claim_words import DENIALS, ENDED, NEGATIVE_PREFIXES
 from localrag.chat.claims import SCOPE, Claim, Token, key_of
 from localrag.chat.roles import turned
 
@@ -14,14 +15,76 @@ ALONE = frozenset("without rather instead free ohne sin sans anstatt".split())
 """Words that deny the noun behind them and nothing else."""
 
 TEMPORAL = frozenset("before after vor nach antes después avant après".split())
+CONDITIONS = frozenset("if when wenn falls si".split())
+UNTIL = frozenset("until till bis hasta".split())
 REFERENCE = 2
 """Content words behind such a word that say before or after what."""
 
 
 def negation(said: Claim, window: Sequence[Claim]) -> bool:
     mine, theirs = _polarities([said]), _polarities(window)
-    unanswered = _unanswered([said], mine, theirs) or _unanswered(window, theirs, mine)
-    return (unanswered and not _same_denial(said, window)) or _prefixed([said], theirs) or _prefixed(window, mine)
+    until = any(t.word in UNTIL for t in said.tokens)
+    unanswered = _unanswered([said], mine, theirs) or _unanswered(window, theirs, mine, until, _supposed(said))
+    if _unconditional(said, window) or _taken_back(said, window):
+        return True
+    found = (unanswered and not _same_denial(said, window)) or _prefixed([said], theirs) or _prefixed(window, mine)
+    return found and not _agree(said, window)
+
+
+def _agree(said: Claim, window: Sequence[Claim]) -> bool:
+    """Whether one side says with a verb what the other says with a negation: "is forbidden" and "must not"."""
+    for one, other in ((list(window), [said]), ([said], list(window))):
+        cues = [(claim, cue) for claim in one for cue in claim.negations]
+        words = [(claim, t) for claim in other for t in claim.tokens if t.word in DENIALS]
+        if len(cues) != 1 or len(words) != 1 or any(claim.negations for claim in other):
+            continue
+        if any(t.word == words[0][1].word for claim in one for t in claim.tokens):
+            continue
+        denied, ((claim, word),) = _denied_clause(*cues[0]), words
+        if _fits_best(denied, claim, word.clause, other):
+            return True
+    return False
+
+
+def _fits_best(part: Sequence[Token], claim: Claim, clause: int, claims: Sequence[Claim]) -> bool:
+    """Whether a clause shares more with another side's clause than with any other of it."""
+
+    def shared(words: Sequence[Token]) -> int:
+        return sum(any(alike(t.key, own.key) for own in part) for t in words)
+
+    others = [c.content(n) for c in claims for n in {t.clause for t in c.content()} if c is not claim or n != clause]
+    return shared(claim.content(clause)) > max(map(shared, others), default=0)
+
+
+def _taken_back(said: Claim, window: Sequence[Claim]) -> bool:
+    """Whether the evidence ended, with a verb, what the sentence says is still so."""
+    if said.negations or any(t.word in DENIALS for t in said.tokens):
+        return False
+    for claim in window if len(window) == 1 else ():
+        for cue in (t for t in claim.content() if t.word in ENDED):
+            rest = [t for t in claim.content(cue.clause) if t is not cue and not t.name]
+            if rest and sum(any(alike(t.key, key) for key in said.keys) for t in rest) * 2 > len(rest):
+                return any(t.word in ("still", "now", "remains", "continues") for t in said.tokens)
+    return False
+
+
+def _unconditional(said: Claim, window: Sequence[Claim]) -> bool:
+    """ "Even if" for "but not if"."""
+    if said.negations:
+        return False
+    for claim in window:
+        for cue in claim.negations:
+            if {t.word for t in claim.tokens[cue + 1 : cue + 2]} & CONDITIONS:
+                reached = [t for t in claim.content() if t.at > cue][:SCOPE]
+                if reached and sum(any(alike(t.key, key) for key in said.keys) for t in reached) * 2 > len(reached):
+                    return True
+    return False
+
+
+def _supposed(said: Claim) -> frozenset[str]:
+    """The words of an "if": who says what follows from it does not say that it is so."""
+    clauses = {t.clause for t in said.tokens if t.word in CONDITIONS}
+    return frozenset(t.key for t in said.content() if t.clause in clauses)
 
 
 def _same_denial(said: Claim, window: Sequence[Claim]) -> bool:
@@ -29,14 +92,9 @@ def _same_denial(said: Claim, window: Sequence[Claim]) -> bool:
     denials = [(claim, cue) for claim in window for cue in claim.negations]
     if len(said.negations) != 1 or len(denials) != 1:
         return False
-    mine = {t.key for t in _denied_clause(said, said.negations[0])}
-    claim, cue = denials[0]
+    (claim, cue), mine = denials[0], _denied_clause(said, said.negations[0])
     there = _denied_clause(claim, cue)
-    if not there or not mine:
-        return False
-    shared = sum(any(alike(t.key, key) for key in mine) for t in there)
-    others = [c.content(n) for c in window for n in {t.clause for t in c.content()} if c is not claim or n != there[0].clause]
-    return shared > max((sum(any(alike(t.key, key) for key in mine) for t in part) for part in others), default=0)
+    return bool(mine and there) and _fits_best(mine, claim, there[0].clause, window)
 
 
 def _denied_clause(claim: Claim, cue: int) -> list[Token]:
@@ -44,17 +102,34 @@ def _denied_clause(claim: Claim, cue: int) -> list[Token]:
     return claim.content(clause) or claim.content(clause + 1)
 
 
-def _unanswered(claims: Sequence[Claim], own: dict[str, set[int]], other: dict[str, set[int]]) -> bool:
+def _unanswered(
+    claims: Sequence[Claim],
+    own: dict[str, set[int]],
+    other: dict[str, set[int]],
+    other_until: bool = False,
+    supposed: frozenset[str] = frozenset(),
+) -> bool:
     """Whether a negation reaches words that the other side has, and none of them is negated there."""
     for claim in claims:
         negated = _negated(claim)
         for cue in claim.negations:
             after, before = _scope(claim, cue)
-            reached = [t for t in after + before if t.at in negated]
+            if not after and claim.language == "en" and cue < len(claim.tokens) and claim.content(claim.tokens[cue].clause - 1):
+                continue  # "others can, but it cannot": of what is said before
+            following = {t.word for t in claim.tokens[cue + 1 : cue + 2]}
+            if following & CONDITIONS or (other_until and any(t.word in UNTIL for t in claim.tokens[cue:])):
+                continue
+            reached = [t for t in after + before if t.at in negated and t.key not in supposed]
             met = [t for t in reached if t.key in other and len(own[t.key]) == 1]
-            if met and not any(-t.sign in other[t.key] for t in after + before if t.key in other) and not _undone(after, other):
+            if met and not any(_denied_there(t, other) for t in after + before) and not _undone(after, other):
                 return True
     return False
+
+
+def _denied_there(token: Token, other: dict[str, set[int]]) -> bool:
+    """Whether the other side denies it; of opposites, "earlier" and "later", that both stand there says nothing."""
+    signs = other.get(token.key, set())
+    return -token.sign in signs and not (token.key.startswith("~") and len(signs) == 2)
 
 
 def _undone(after: Sequence[Token], other: dict[str, set[int]]) -> bool:
@@ -100,11 +175,27 @@ def _negated(claim: Claim) -> set[int]:
     return found
 
 
+def _first_negated(claim: Claim) -> set[int]:
+    """The words right behind a negation, past an adverb: "did not apply to small boats" says nothing of small."""
+    found: set[int] = set()
+    for cue in claim.negations:
+        after, before = _scope(claim, cue)
+        words = [t for t in after if not re.search("(?<!p)ly$", t.word)][:1]
+        words += before if len(after) <= 1 else []
+        found.symmetric_difference_update({t.at for t in words})
+    return found if claim.language == "en" else _negated(claim)
+
+
 def _polarities(claims: Sequence[Claim]) -> dict[str, set[int]]:
     found: dict[str, set[int]] = {}
     for claim in claims:
         negated = _negated(claim)
         unsure = {t.at for cue in claim.negations for t in _scope(claim, cue)[1]} - negated
+        for cue in claim.negations:
+            if not _scope(claim, cue)[0]:  # "..., but it cannot"
+                clause = claim.tokens[cue].clause if cue < len(claim.tokens) else 0
+                for t in claim.content(clause - 1):
+                    found.setdefault(t.key, set()).add(-t.sign)
         for t in claim.content():
             if t.at in unsure:
                 found.setdefault(t.key, set()).add(-t.sign)
@@ -121,15 +212,20 @@ def without_prefix(word: str) -> str:
 
 def opposites(said: Claim, window: Sequence[Claim]) -> bool:
     """An opposite in place of the word, unless the roles are turned round too: "less than" for "more than"."""
-    negated = _negated(said)
+    if _agree(said, window):
+        return False
+    negated = _first_negated(said)
+    mine = {(t.key, t.sign) for t in said.content()}
     for clause in sorted({t.clause for t in said.content()}):
         for claim, tokens in targets(said, clause, window):
             if turned(said, claim) is not None or _names_turned(said, claim):
                 continue
             theirs = _polarities([claim])
-            their_negated = _negated(claim)
+            their_negated = _first_negated(claim)
             for t in said.content(clause):
                 if not t.key.startswith("~") or t.key not in theirs or _other_time(t, said, claim):
+                    continue
+                if (t.key, -t.sign) in mine and theirs[t.key] == {1, -1}:  # "higher costs, lower profit": both on both sides
                     continue
                 local = {-o.sign if o.at in their_negated else o.sign for o in tokens if o.key == t.key} or (
                     theirs[t.key] if len(window) == 1 else set()

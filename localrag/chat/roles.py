@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import combinations, permutations
 
 from localrag.chat.alignment import alike
-from localrag.chat.claim_words import AGENT_WORDS, PASSIVE, PREPOSITIONS, PRONOUNS, ROLE_WORDS
+from localrag.chat.claim_words import AGENT_WORDS, AUXILIARIES, PASSIVE, PREPOSITIONS, PRONOUNS, ROLE_WORDS
 from localrag.chat.claims import Claim, Token
 from localrag.chat.lexicon import class_of
 
@@ -34,7 +34,7 @@ def flipped(said: Claim, window: Sequence[Claim]) -> bool:
         mine, theirs = _once(said), _once(claim)
         names = [key for key, t in mine.items() if t.capital and key in theirs and theirs[key].capital]
         others = [t for key, t in mine.items() if t.capital and key not in claim.keys]
-        for verb in (key for key, t in mine.items() if key in theirs and not t.capital and not t.role):
+        for verb in (key for key, t in mine.items() if key in theirs and not t.capital):
             at, there = mine[verb].at, theirs[verb].at
             for name in names:
                 moved = (mine[name].at < at) != (theirs[name].at < there)
@@ -153,6 +153,8 @@ def association(said: Claim, window: Sequence[Claim]) -> bool:
                 continue
             if not one - two - mine or not two - one - mine:
                 continue
+            if _refers(other, told) and all(t.capital for t in part if t.key in x):  # "... for Josiah Crane and stayed in his"
+                continue
             shared = {key for key in one & two if not key.startswith("~")} - taken_over
             if (shared and len(one | two) <= 12) or (len(window) == 1 and (_is_elliptic(part) or _is_elliptic(other))):
                 return True
@@ -164,6 +166,11 @@ def association(said: Claim, window: Sequence[Claim]) -> bool:
     return False
 
 
+def _refers(part: list[Token], told: Sequence[Claim]) -> bool:
+    """Whether a clause points back with a pronoun."""
+    return any(t.word in PERSONS and t.clause == part[-1].clause for c in told if part[-1] in c.tokens for t in c.tokens)
+
+
 def _parts(claim: Claim) -> list[tuple[list[Token], list[Token]]]:
     """The content words of each clause, and those taken over: one that goes on with a verb keeps its subject.
 
@@ -173,7 +180,7 @@ def _parts(claim: Claim) -> list[tuple[list[Token], list[Token]]]:
     for clause in sorted({t.clause for t in claim.content()}):
         own, subject = claim.content(clause), []
         if parts and own[0].at and not own[0].capital and not own[0].number:
-            before, (last, _) = claim.tokens[own[0].at - 1].word, parts[-1]
+            last, before = parts[-1][0], _before(claim, own[0])
             if before in AND and not (len(own) > 1 and own[1].capital and own[1].at == own[0].at + 1):  # "and plan B"
                 subject = _subject(last)
             elif before == "," and all(t.capital for t in last):
@@ -181,6 +188,14 @@ def _parts(claim: Claim) -> list[tuple[list[Token], list[Token]]]:
                 subject = [*(parts.pop()[0] if parts else []), *last]
         parts.append(([*subject, *own], subject))
     return parts
+
+
+def _before(claim: Claim, token: Token) -> str:
+    """What a clause begins with, past "is" and the like."""
+    at = token.at - 1
+    while at > 0 and claim.tokens[at].word in AUXILIARIES:
+        at -= 1
+    return claim.tokens[at].word
 
 
 def _subject(part: list[Token]) -> list[Token]:

@@ -28,7 +28,7 @@ def against(sentence: str, evidence: str, language: str = "en") -> str:
         ("Half of the voters and two thirds of the staff.", "en", "50% of the voters and 66.7% of the staff."),
         ("The second half of the match.", "en", "The second half of the match."),
         ("Half an hour, one and a half hours.", "en", "0.5 hour, 1.5 hours."),
-        ("I am 5 and a quarter of an hour late.", "en", "I am 5 and a quarter of an hour late."),
+        ("A quarter of an hour later, at most 20 degrees Celsius.", "en", "15 minutes later, up to 20 °C."),
     ],
 )
 def test_a_text_in_one_form(text: str, language: str, form: str) -> None:
