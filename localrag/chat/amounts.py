@@ -39,6 +39,7 @@ _AND_MINUTES = re.compile(r"\b(hours?|minutes?|years?|months?|weeks?|days?|feet|
 _IDIOMS = tuple(
     (re.compile(rf"\b(?:{pattern})", re.IGNORECASE), plain)
     for pattern, plain in (
+        (r"between (\S*\d\S*) and (?=\S*\d)", r"from \1 to "),
         (r"at no (?:extra )?(?:cost|charge)\b|free of (?:charge|cost)\b|without (?:any )?(?:charge|cost)\b", "free"),
         (r"so far\b", "until now"),
         (r"any ?more\b", "now"),

@@ -28,6 +28,7 @@ PASSIVE = frozenset("was were is are been being be fue fueron es son ser wurde w
 PRONOUNS = frozenset(
     "it its he his she her they their this these that such er sie es ihr seine este esta su il elle ils son sa".split()
 )
+SUBJECTS = frozenset("it he she they er sie es il elle ils elles".split())
 ARTICLES = frozenset(
     "the a an his her its their my our your this that der die das den dem ein eine einen el la los las un una le une les"
     " des".split()
@@ -98,6 +99,36 @@ public | private
 inside indoor indoors | outside outdoor outdoors
 above | below beneath
 ahead | behind
+upstream | downstream
+forward | backward backwards
+ascending | descending
+inner | outer
+visible | hidden invisible
+known | unknown
+online | offline
+manual manually | automatic automatically
+domestic | foreign
+senior | junior
+professional | amateur
+natural | artificial
+urban | rural
+ancient | modern
+major | minor
+vertical vertically | horizontal horizontally
+clockwise | anticlockwise counterclockwise
+push | pull
+float | sink
+upload | download
+encrypt | decrypt
+install | uninstall
+sunrise dawn | sunset dusk
+mild | severe
+acute | chronic
+benign | malignant
+formal | informal
+past | future
+previous | next
+keep | forfeit
 over | under
 first | last
 maximum | minimum
@@ -287,7 +318,15 @@ CLASSES = (
 
 PARTICLES = tuple(
     pair
-    for one, other in (("on", "off"), ("on", "out"), ("in", "out"), ("up", "down"), ("with", "without"), ("to", "from"))
+    for one, other in (
+        ("on", "off"),
+        ("on", "out"),
+        ("in", "out"),
+        ("up", "down"),
+        ("with", "without"),
+        ("to", "from"),
+        ("for", "against"),
+    )
     for pair in ((one, other), (other, one))
 )
 """Small words that turn what a verb says: "goes on", "goes out"."""

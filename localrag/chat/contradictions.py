@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from localrag.chat.alignment import holds, targets
 from localrag.chat.amounts import another_day, another_extent, another_thing, converted, figures_of_day, only_about, same_hour
-from localrag.chat.claim_words import ARTICLES, AUXILIARIES, PREPOSITIONS, PRONOUNS, ROLE_WORDS
+from localrag.chat.claim_words import ARTICLES, AUXILIARIES, PREPOSITIONS, PRONOUNS, ROLE_WORDS, SUBJECTS
 from localrag.chat.claims import Claim, Token, quantities_of
 from localrag.chat.edits import edited
 from localrag.chat.lexicon import class_of, unit_of
@@ -36,7 +36,24 @@ def contradiction(said: Claim, window: Sequence[Claim], everywhere: Sequence[Cla
             return check.__name__.strip("_")
     if _names(said, window, everywhere):
         return "names"
+    if _refers_forward(said, window, everywhere):
+        return "order"
     return "edited" if edited(said, window, everywhere) else ""
+
+
+def _refers_forward(said: Claim, window: Sequence[Claim], everywhere: Sequence[Claim]) -> bool:
+    """Whether "it" is taken for something that is only named afterwards."""
+    for claim in window:
+        if claim not in everywhere or claim.tokens[0].word not in PRONOUNS - {"this", "these", "such"}:
+            continue
+        at = everywhere.index(claim)
+        shared = next((t.at for t in said.content() if holds(claim.keys, t.key)), 0)
+        earlier = frozenset(key for c in everywhere[:at] for key in c.keys)
+        later = frozenset(key for c in everywhere[at + 1 :] for key in c.keys)
+        subject = [t for t in said.content() if t.at < shared and not t.number]
+        if at and any(holds(later, t.key) and not holds(earlier, t.key) for t in subject):
+            return True
+    return False
 
 
 def _words(claim: Claim) -> list[tuple[str, str, str]]:
@@ -162,10 +179,18 @@ def _names(said: Claim, window: Sequence[Claim], everywhere: Sequence[Claim]) ->
     for clause in sorted({t.clause for t in said.content()}):
         mine = [t for t in said.content(clause) if t.name or (t.at == 0 and t.key in named)]
         for claim, _ in targets(said, clause, window):
-            missing = [t for t in mine if t.key not in claim.keys]
+            missing = [t for t in mine if t.key not in claim.keys and not _completes(t, said, claim)]
+            if claim.tokens[0].word in SUBJECTS and all(holds(far, t.key) for t in missing):
+                continue  # it may be who is meant
             if missing and any(_stands_in(t, said, missing) for t in claim.content() if not _is_imperative(t, claim)):
                 return True
     return _other_subject(said, window, far)
+
+
+def _completes(token: Token, said: Claim, claim: Claim) -> bool:
+    """Whether a name only goes with one the evidence has: "Petra Novak" for "Novak"."""
+    near = [t for t in said.tokens[max(0, token.at - 1) : token.at + 2] if t.capital and t is not token]
+    return any(t.key in claim.keys for t in near)
 
 
 def _is_imperative(token: Token, claim: Claim) -> bool:

@@ -22,7 +22,8 @@ REFERENCE = 2
 
 
 def negation(said: Claim, window: Sequence[Claim]) -> bool:
-    mine, theirs = _polarities([said]), _polarities(window)
+    mine = _polarities([said], frozenset(key for claim in window for key in claim.keys))
+    theirs = _polarities(window, said.keys)
     until = any(t.word in UNTIL for t in said.tokens)
     unanswered = _unanswered([said], mine, theirs) or _unanswered(window, theirs, mine, until, _supposed(said))
     if _unconditional(said, window) or _taken_back(said, window):
@@ -41,7 +42,8 @@ def _agree(said: Claim, window: Sequence[Claim]) -> bool:
         if any(t.word == words[0][1].word for claim in one for t in claim.tokens):
             continue
         denied, ((claim, word),) = _denied_clause(*cues[0]), words
-        if _fits_best(denied, claim, word.clause, other):
+        following = {t.word for t in claim.tokens if t.clause == word.clause + 1}
+        if _fits_best(denied, claim, word.clause + bool(following & CONDITIONS), other):
             return True
     return False
 
@@ -186,7 +188,7 @@ def _first_negated(claim: Claim) -> set[int]:
     return found if claim.language == "en" else _negated(claim)
 
 
-def _polarities(claims: Sequence[Claim]) -> dict[str, set[int]]:
+def _polarities(claims: Sequence[Claim], other: frozenset[str] = frozenset()) -> dict[str, set[int]]:
     found: dict[str, set[int]] = {}
     for claim in claims:
         negated = _negated(claim)
@@ -194,7 +196,10 @@ def _polarities(claims: Sequence[Claim]) -> dict[str, set[int]]:
         for cue in claim.negations:
             if not _scope(claim, cue)[0]:  # "..., but it cannot"
                 clause = claim.tokens[cue].clause if cue < len(claim.tokens) else 0
-                for t in claim.content(clause - 1):
+                before = claim.content(clause - 1)
+                if not any(t.key in other and t.key not in {b.key for b in before} for t in claim.content(clause)):
+                    continue
+                for t in before:
                     found.setdefault(t.key, set()).add(-t.sign)
         for t in claim.content():
             if t.at in unsure:

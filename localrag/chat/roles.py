@@ -34,12 +34,38 @@ def flipped(said: Claim, window: Sequence[Claim]) -> bool:
         mine, theirs = _once(said), _once(claim)
         names = [key for key, t in mine.items() if t.capital and key in theirs and theirs[key].capital]
         others = [t for key, t in mine.items() if t.capital and key not in claim.keys]
-        for verb in (key for key, t in mine.items() if key in theirs and not t.capital):
+        for verb in (key for key, t in mine.items() if key in theirs and _is_verb(t, said) and _is_verb(theirs[key], claim)):
             at, there = mine[verb].at, theirs[verb].at
             for name in names:
                 moved = (mine[name].at < at) != (theirs[name].at < there)
                 if moved and any((t.at < at) == (theirs[name].at < there) for t in others):
                     return True
+    return any(_took_the_place(said, claim) for claim in window)
+
+
+def _is_verb(token: Token, claim: Claim) -> bool:
+    """Whether it stands where a verb does: behind a name, a pronoun, an auxiliary, a comma or "and"."""
+    before = claim.tokens[token.at - 1] if token.at else None
+    if token.capital or before is None:
+        return False
+    return before.capital or before.word in PERSONS | AUXILIARIES | AND | {",", "who", "which", "that"}
+
+
+def _took_the_place(said: Claim, claim: Claim) -> bool:
+    """ "Moss won" for "it won, beating books by Moss", and "her father left it to her" for "she left it to her father"."""
+    words = said.content()
+    if len(words) < 2 or not claim.tokens or claim.language == "de":
+        return False
+    theirs = {t.key: t for t in claim.content()}
+    subject = _subject(words)
+    verb = next((t for t in words if t not in subject), None)
+    if verb is not None and claim.tokens[0].word in PERSONS and theirs and claim.content()[0].key == verb.key:
+        return all(t.name or t.capital for t in subject) and any(t.key in theirs and theirs[t.key].role for t in subject)
+    for token in (t for t in words if not t.role - {"'s"} and t.key in theirs):
+        for role in theirs[token.key].role & {"from", "to"}:
+            after = [said.tokens[t.at + 1].word for t in said.tokens[:-1] if t.word == role]
+            if after and after[0] in PERSONS and token.at < next(t.at for t in said.tokens if t.word == role):
+                return True
     return False
 
 
@@ -163,6 +189,8 @@ def association(said: Claim, window: Sequence[Claim]) -> bool:
                 return True
             if part[0].key not in mine and words[0].key == other[0].key and len(x) >= 2 and len(x) >= len(y):
                 return True
+            if len(window) > 1 and words[0].key == part[0].key and other[0].key not in mine and any(t.unit for t in taken):
+                return True  # how much of something else
     return False
 
 

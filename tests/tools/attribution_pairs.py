@@ -22,7 +22,7 @@ class Pair:
 
 
 def read_pairs(part: str) -> list[Pair]:
-    """The pairs of "development", "heldout", "fresh" or "others"."""
+    """The pairs of "development", "heldout", "fresh", "others" or "everyday"."""
     pairs, evidence = [], ""
     for line in (FOLDER / f"{part}.txt").read_text("utf-8").splitlines():
         if line.startswith("= "):
