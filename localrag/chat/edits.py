@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from localrag.chat.alignment import holds
-from localrag.chat.claim_words import PARTICLES
 from localrag.chat.claims import Claim, Token
 from localrag.chat.lexicon import class_of, negation_words, quantities
+from localrag.chat.opposite_words import PARTICLES
 from localrag.chat.roles import has_agent
 
 ALIKE, COVERED, NEARLY = 0.6, 0.75, 0.85

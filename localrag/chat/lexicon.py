@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from localrag.chat.claim_words import CLASSES, FUNCTION_WORDS, IRREGULAR, NEGATIONS, OPPOSITES, QUANTITIES, SAME
+from localrag.chat.claim_words import CLASSES, FUNCTION_WORDS, IRREGULAR, NEGATIONS, QUANTITIES, SAME
 from localrag.chat.number_words import UNITS
+from localrag.chat.opposite_words import OPPOSITES
 from localrag.documents.words import terms
 
 

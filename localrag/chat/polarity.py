@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from localrag.chat.alignment import alike, targets
-from localrag.chat.claim_words import DENIALS, ENDED, NEGATIVE_PREFIXES
+from localrag.chat.claim_words import NEGATIVE_PREFIXES
 from localrag.chat.claims import SCOPE, Claim, Token, key_of
+from localrag.chat.opposite_words import DENIALS, ENDED
 from localrag.chat.roles import turned
 
 ALONE = frozenset("without rather instead free ohne sin sans anstatt".split())

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 from itertools import pairwise
 
-from localrag.chat.claim_words import NEGATIVE_SIGNS, NO_LONGER, OPPOSITE_SIGNS, STILL
+from localrag.chat.claim_words import NEGATIVE_SIGNS
 from localrag.chat.claims import Claim, han_numbers
+from localrag.chat.opposite_words import NO_LONGER, OPPOSITE_SIGNS, STILL
 
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3})")
 _PARTS = re.compile("[,，。.;；]|(?<=[며고]) ")
