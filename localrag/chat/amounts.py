@@ -48,6 +48,9 @@ _IDIOMS = tuple(
         (r"no(?:t)? (?:less|fewer) than\b", "at least"),
         (r"at the same time\b|simultaneously\b", "at once"),
         (r"a quarter of an hour\b", "15 minutes"),
+        (r"three quarters of an hour\b", "45 minutes"),
+        (r"(?:12 )?noon\b", "12:00"),
+        (r"(?:12 )?midnight\b", "0:00"),
         (r"CEO\b", "chief executive"),
         (r"degrees? (?:Celsius|centigrade)\b", "°C"),
         (r"degrees? Fahrenheit\b", "°F"),
@@ -70,9 +73,9 @@ def one_form(text: str, language: str) -> str:
         text = _AND_A_HALF.sub(_and_a_half, text)
         text = _HALF_A.sub(lambda m: f"0.5 {m[1]}" if m[1].casefold() in unit_of() else m[0], text)
         text = _AND_MINUTES.sub(r"\1 ", text)  # one amount: no clause begins within it
-        text = _FRACTION.sub(_share, text)
         for pattern, plain in _IDIOMS:
             text = pattern.sub(plain, text)
+        text = _FRACTION.sub(_share, text)
     if language in _HALVES:
         text = _HALVES[language].sub("50 %", text)
     return _CLOCK.sub(r"\1", text)

@@ -12,7 +12,7 @@ from localrag.chat.lexicon import class_of, negation_words, quantities
 from localrag.chat.opposite_words import PARTICLES
 from localrag.chat.roles import has_agent
 
-ALIKE, COVERED, NEARLY = 0.6, 0.75, 0.85
+ALIKE, COVERED, NEARLY = 0.6, 0.75, 0.8
 """Least share of the words of both, in the same order, for a sentence to be an edited one (`SequenceMatcher.ratio`)."""
 FEW = 3
 """Content words that one exchange or substitution consists of at most."""
@@ -35,7 +35,7 @@ def edited(said: Claim, window: Sequence[Claim], everywhere: Sequence[Claim]) ->
     far = frozenset(key for claim in everywhere for key in claim.keys)
     for claim in window:
         ratio, covered, edits = _edits(said, claim)
-        if ratio < ALIKE or not edits:
+        if (ratio < ALIKE and covered < NEARLY) or not edits:
             continue
         if _exchanged(said, claim, edits) or any(_turned(edit) for edit in edits):
             return True
@@ -43,7 +43,7 @@ def edited(said: Claim, window: Sequence[Claim], everywhere: Sequence[Claim]) ->
             return True
         if covered >= COVERED and any(_substituted(edit, said, claim, far) for edit in edits):
             return True
-        if any(_added(edit, far) for edit in edits):
+        if ratio >= ALIKE and any(_added(edit, far) for edit in edits):
             return True
     return False
 

@@ -14,11 +14,14 @@ DENIED = frozenset(
 )
 OPEN = frozenset(
     "might may could can perhaps possibly maybe allegedly reportedly supposedly presumably alleged claimed whether probably"
+    " expect expects expected hoped planned intend intends"
     " likely suspect suspects suspected believe believes believed wahrscheinlich vermutlich probablemente probablement"
     " vielleicht möglicherweise könnte könnten dürfte angeblich quizás quizá podría peut-être pourrait".split()
 )
 POSSIBLE = OPEN | frozenset("possible allowed permitted able optional potentially suspicion".split())
-CERTAIN = frozenset("will must definitely certainly surely required mandatory guaranteed proved proven proves sicher".split())
+CERTAIN = frozenset(
+    "will must definitely certainly surely required mandatory guaranteed guarantee guarantees proved proven proves sicher".split()
+)
 ADVISED = frozenset("should recommended advised advisable".split())
 OBLIGED = frozenset("must required mandatory compulsory obligatory".split())
 ONLY = frozenset("only solely exclusively nur sólo solamente seulement just alone except".split())

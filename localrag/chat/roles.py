@@ -32,7 +32,7 @@ def flipped(said: Claim, window: Sequence[Claim]) -> bool:
         if has_agent(said) != has_agent(claim) or not any(t.word in PERSONS for t in claim.tokens):
             continue
         mine, theirs = _once(said), _once(claim)
-        names = [key for key, t in mine.items() if t.capital and key in theirs and theirs[key].capital]
+        names = [key for key, t in mine.items() if key in theirs and _named(t, said) and _named(theirs[key], claim)]
         others = [t for key, t in mine.items() if t.capital and key not in claim.keys]
         for verb in (key for key, t in mine.items() if key in theirs and _is_verb(t, said) and _is_verb(theirs[key], claim)):
             at, there = mine[verb].at, theirs[verb].at
@@ -41,6 +41,11 @@ def flipped(said: Claim, window: Sequence[Claim]) -> bool:
                 if moved and any((t.at < at) == (theirs[name].at < there) for t in others):
                     return True
     return any(_took_the_place(said, claim) for claim in window)
+
+
+def _named(token: Token, claim: Claim) -> bool:
+    """A name, or "an inspector"."""
+    return token.capital or (token.at > 0 and claim.tokens[token.at - 1].word in ("a", "an", "the"))
 
 
 def _is_verb(token: Token, claim: Claim) -> bool:

@@ -34,6 +34,17 @@ def against(sentence: str, *evidence: str, language: str = "en") -> str:
         ("The farmer found 54 coins in a jar while digging his garden.", ["The farmer found 54 coins in a jar."]),
         ("Ada Holm hired Karl Feld.", ["Karl Feld hired her.", "Ada Holm was a nurse in Bergen."]),
         ("Paul Gent studied under Lena Varga.", ["She studied under Paul Gent.", "Lena Varga was born in Lyon."]),
+        ("The alarm is on by default.", ["The alarm is off by default and works only at night."]),
+        (
+            "Delta Cargo had warned an inspector.",
+            ["The shed was open, although an inspector had warned it.", "Delta Cargo must pay."],
+        ),
+        ("Ken Moss won the prize.", ["It won the prize, beating books by Ken Moss."]),
+        (
+            "The wooden bridge carried trains.",
+            ["The iron bridge is old.", "It carried trains.", "A wooden bridge burned down."],
+        ),
+        ("Damage by hail is not covered.", ["Damage by hail is covered, damage by martens is not."]),
         ("Bo Lund joined the board.", ["The founder, Eva Roth, joined the board, while its manager, Bo Lund, left the firm."]),
     ],
 )
@@ -48,6 +59,9 @@ def test_an_edit_that_changes_what_is_said_is_seen(sentence: str, evidence: list
             "When it is cold the lamp turns green, and red when it is hot.",
             ["The lamp turns red when it is hot and green when it is cold."],
         ),
+        ("Keeping dogs is forbidden.", ["Tenants must not keep dogs."]),
+        ("Food is not allowed.", ["Food is banned."]),
+        ("The dog was walked by Ada Holm.", ["She walked the dog and fed the cat of Bo Lund.", "Ada Holm was a nurse."]),
         ("Karl Feld was hired by Ada Holm.", ["Ada Holm hired Karl Feld."]),
         ("Lena Varga moved to Lyon with her aunt.", ["Lena Varga was born in Lima in 1931 and moved to Lyon with her aunt."]),
         ("Take the battery out before you change the bit.", ["Remove the battery before changing the bit."]),
