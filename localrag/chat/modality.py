@@ -20,7 +20,8 @@ OPEN = frozenset(
 )
 POSSIBLE = OPEN | frozenset("possible allowed permitted able optional potentially suspicion".split())
 CERTAIN = frozenset(
-    "will must definitely certainly surely required mandatory guaranteed guarantee guarantees proved proven proves sicher".split()
+    "will must definitely certainly surely required mandatory guaranteed guarantee guarantees proved proven proves"
+    " sicher".split()
 )
 ADVISED = frozenset("should recommended advised advisable".split())
 OBLIGED = frozenset("must required mandatory compulsory obligatory".split())

@@ -37,12 +37,12 @@ def against(sentence: str, *evidence: str, language: str = "en") -> str:
         ("The alarm is on by default.", ["The alarm is off by default and works only at night."]),
         (
             "Delta Cargo had warned an inspector.",
-            ["The shed was open, although an inspector had warned it.", "Delta Cargo must pay."],
+            ["The shed was open; an inspector had warned it.", "Delta Cargo must pay."],
         ),
         ("Ken Moss won the prize.", ["It won the prize, beating books by Ken Moss."]),
         (
             "The wooden bridge carried trains.",
-            ["The iron bridge is old.", "It carried trains.", "A wooden bridge burned down."],
+            ["The iron bridge is old.", "It carried trains.", "A wooden one burned."],
         ),
         ("Damage by hail is not covered.", ["Damage by hail is covered, damage by martens is not."]),
         ("Bo Lund joined the board.", ["The founder, Eva Roth, joined the board, while its manager, Bo Lund, left the firm."]),
