@@ -94,6 +94,8 @@ def _conversations(settings: Settings) -> Check:
     if not path.exists():
         return Check("conversations", "ok", "none yet")
     advice = "Restore the data directory from a backup, or move the file away to begin with none."
+    if not path.stat().st_size:
+        return Check("conversations", "warning", f"{path} has 0 bytes: if there were any, they are gone", advice)
     try:
         db = ChatDatabase(path)
         try:

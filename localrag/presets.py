@@ -78,16 +78,18 @@ class Presets:
             found = {str(name): dict(values) for name, values in data["localrag_presets"].items()}
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as exc:
             raise SettingsError("This file holds no presets. Choose one that was exported from the Model page.") from exc
-        self._add(found, "the imported preset")
-        return sorted(found)
+        return self._add(found, "the imported preset")
 
-    def _add(self, new: Mapping[str, Mapping[str, Any]], origin: str) -> None:
+    def _add(self, new: Mapping[str, Mapping[str, Any]], origin: str) -> list[str]:
         checked = {_name(name): _checked(values, origin) for name, values in new.items()}
+        if len(checked) < len(new):
+            raise SettingsError("Two presets of this file have the same name but for spaces. Rename one and import it again.")
         with self._lock:
             presets = self._load() | checked
             if len(presets) > MOST_PRESETS:
                 raise SettingsError(f"There are {MOST_PRESETS} presets already. Delete one first.")
             self._write(presets)
+        return sorted(checked)
 
     def _load(self) -> dict[str, dict[str, Any]]:
         try:

@@ -89,6 +89,8 @@ class Settings(Group):
             raise SettingsError(_sentence(exc, origin)) from exc
 
 
+SHOWN_CHARS = 60
+"""Of a value that is refused."""
 GROUP_CLASSES: dict[str, type[Group]] = {
     "model": ModelSettings,
     "answer": AnswerSettings,
@@ -206,5 +208,10 @@ def _sentence(exc: ValidationError, origin: str) -> str:
     reason = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
     if name in GROUP_CLASSES:  # two settings of a group that do not go together; the reason names them
         return f"{reason} ({origin})."
-    value = "(hidden)" if SECRETS & {str(part) for part in first["loc"]} else repr(first["input"])
+    value = "(hidden)" if SECRETS & {str(part) for part in first["loc"]} else _shown(first["input"])
     return f"{name} = {value} ({origin}) {reason}. Choose another value."
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}…"

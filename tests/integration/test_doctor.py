@@ -282,3 +282,10 @@ def test_a_damaged_ledger_and_a_data_directory_that_is_a_file_are_said(
     (tmp_path / "file").write_text("")
     (check,) = examine(settings.with_values({"data_dir": tmp_path / "file" / "data"}))
     assert (check.check, check.status) == ("data directory", "failed")
+
+
+def test_an_empty_file_of_conversations_is_no_sound_one(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    (settings.data_dir / "conversations.sqlite").write_bytes(b"")
+    _, checks = doctor(capsys)
+    assert checks["conversations"]["status"] == "warning"
+    assert "0 bytes" in checks["conversations"]["detail"]

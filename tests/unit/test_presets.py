@@ -41,6 +41,8 @@ def test_an_exported_preset_is_the_same_after_it_is_imported(presets: Presets, t
         ('{"localrag_presets": {"a": {"model_path": "/etc/passwd"}}}', "model_path is no setting of a preset"),
         ('{"localrag_presets": {"a": {"chat_api_key": "x"}}}', "chat_api_key is no setting"),
         ('{"localrag_presets": {"": {}}}', "cannot be named"),
+        ('{"localrag_presets": {"a": {"seed": 1}, "a ": {"seed": 2}}}', "the same name"),
+        ('{"localrag_presets": {"a": {"n_ctx": 1' + "0" * 4_000 + "}}}", r"n_ctx = 10{59}… \("),
         ('{"localrag_presets": {"a": {"stop": ["\\ud800"]}}}', "holds no presets"),
         ("[" * 100_000, "holds no presets"),
         (" " * 1_000_001, "holds no presets"),
