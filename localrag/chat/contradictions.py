@@ -149,8 +149,14 @@ def _quantities(said: Claim, window: Sequence[Claim]) -> bool:
 
 
 def _is_limited(claim: Claim) -> bool:
-    """ "Up to five days"."""
-    return any(t.number and [b.word for b in claim.tokens[max(0, t.at - 2) : t.at]] == ["up", "to"] for t in claim.tokens)
+    """ "Up to five days", "three of which"."""
+    for t in (t for t in claim.tokens if t.number):
+        after = [b.word for b in claim.tokens[t.at + 1 : t.at + 3]]
+        if [b.word for b in claim.tokens[max(0, t.at - 2) : t.at]] == ["up", "to"]:
+            return True
+        if len(after) == 2 and after[0] == "of" and after[1] in ("which", "whom", "them", "these", "those"):
+            return True
+    return False
 
 
 def _nearest(said: Claim, window: Sequence[Claim]) -> Sequence[Claim]:

@@ -35,9 +35,11 @@ def edited(said: Claim, window: Sequence[Claim], everywhere: Sequence[Claim]) ->
     far = frozenset(key for claim in everywhere for key in claim.keys)
     for claim in window:
         ratio, covered, edits = _edits(said, claim)
-        if (ratio < ALIKE and covered < NEARLY) or not edits:
+        if max(ratio, covered) < ALIKE or not edits:
             continue
-        if _exchanged(said, claim, edits) or any(_turned(edit) for edit in edits):
+        if _exchanged(said, claim, edits):
+            return True
+        if (ratio >= ALIKE or covered >= NEARLY) and any(_turned(edit) for edit in edits):
             return True
         if ratio >= NEARLY and any(_denied(edit, said.language) for edit in edits):
             return True

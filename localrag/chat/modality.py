@@ -50,8 +50,19 @@ def strengthened(said: Claim, window: Sequence[Claim]) -> bool:
     if mine & OBLIGED and theirs & ADVISED and not theirs & OBLIGED:
         return True
     if "all" in said.quantities and not any("all" in claim.quantities for claim in window):
-        return any(t.word in ONLY - {"just", "except"} and t.at == 0 for claim in window for t in claim.tokens)
+        outright = any(t.word in ONLY - {"just", "except"} and t.at == 0 for claim in window for t in claim.tokens)
+        return outright or any(_picked_out(said, claim) for claim in window)
     return _only_one_of(said, window)
+
+
+def _picked_out(said: Claim, claim: Claim) -> bool:
+    """ "All customers" for "customers who move abroad"."""
+    kept = next((t for t in said.content() if not t.number), None)
+    for token in (t for t in claim.content() if kept and t.key == kept.key):
+        if [t.word for t in claim.tokens[token.at + 1 : token.at + 2]] in (["who"], ["whose"], ["that"]):
+            told = [t for t in claim.content() if t.at > token.at][:2]
+            return bool(told) and not any(holds(said.keys, t.key) for t in told)
+    return False
 
 
 def _only_one_of(said: Claim, window: Sequence[Claim]) -> bool:

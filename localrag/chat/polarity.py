@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from localrag.chat.alignment import alike, targets
@@ -27,7 +27,7 @@ def negation(said: Claim, window: Sequence[Claim]) -> bool:
     theirs = _polarities(window, said.keys)
     until = any(t.word in UNTIL for t in said.tokens)
     unanswered = _unanswered([said], mine, theirs) or _unanswered(window, theirs, mine, until, _supposed(said))
-    if _unconditional(said, window) or _taken_back(said, window):
+    if _other_one(said, window) or _unconditional(said, window) or _taken_back(said, window):
         return True
     found = (unanswered and not _same_denial(said, window)) or _prefixed([said], theirs) or _prefixed(window, mine)
     return found and not _agree(said, window)
@@ -38,13 +38,15 @@ def _agree(said: Claim, window: Sequence[Claim]) -> bool:
     for one, other in ((list(window), [said]), ([said], list(window))):
         cues = [(claim, cue) for claim in one for cue in claim.negations]
         words = [(claim, t) for claim in other for t in claim.tokens if t.word in DENIALS]
-        if len(cues) != 1 or len(words) != 1 or any(claim.negations for claim in other):
+        if len(cues) != 1 or len(words) != 1:
             continue
-        if any(t.word == words[0][1].word for claim in one for t in claim.tokens):
+        holder, word = words[0]
+        if any(_clause(holder, cue) == word.clause for cue in holder.negations):
             continue
-        denied, ((claim, word),) = _denied_clause(*cues[0]), words
-        following = {t.word for t in claim.tokens if t.clause == word.clause + 1}
-        if _fits_best(denied, claim, word.clause + bool(following & CONDITIONS), other):
+        if any(t.word == word.word for claim in one for t in claim.tokens):
+            continue
+        following = {t.word for t in holder.tokens if t.clause == word.clause + 1}
+        if _fits_best(_denied_clause(*cues[0]), holder, word.clause + bool(following & CONDITIONS), other):
             return True
     return False
 
@@ -100,8 +102,38 @@ def _same_denial(said: Claim, window: Sequence[Claim]) -> bool:
     return bool(mine and there) and _fits_best(mine, claim, there[0].clause, window)
 
 
+def _clause(claim: Claim, cue: int) -> int:
+    return claim.tokens[cue].clause if cue < len(claim.tokens) else -1
+
+
+def _left_out(claim: Claim) -> Iterator[tuple[list[Token], list[Token]]]:
+    """What "..., calls to mobiles are not" is about, and what it denies of that: the clause before."""
+    for cue in claim.negations:
+        clause = _clause(claim, cue)
+        after, before = _scope(claim, cue)
+        rest = claim.content(clause - 1)
+        if not after and before and rest:
+            keys = {t.key for t in rest}
+            yield [t for t in claim.content(clause) if t.key not in keys], rest
+
+
+def _other_one(said: Claim, window: Sequence[Claim]) -> bool:
+    """What the evidence denies of one thing in few words, said of that, or the two exchanged."""
+    for claim in window if said.language == "en" else ():
+        for own, rest in _left_out(claim):
+            if not own or not all(t.key in said.keys for t in own):
+                continue
+            mine = list(_left_out(said))
+            if mine:
+                return not any(t.key in {m.key for m in of} for t in own for of, _ in mine)
+            shared = [t for t in rest if t.key in said.keys and not t.role]
+            denied = said.negations or any(t.word in DENIALS and t.key not in claim.keys for t in said.tokens)
+            return bool(shared) and not denied and len(shared) < len(rest)
+    return False
+
+
 def _denied_clause(claim: Claim, cue: int) -> list[Token]:
-    clause = claim.tokens[cue].clause if cue < len(claim.tokens) else -1
+    clause = _clause(claim, cue)
     return claim.content(clause) or claim.content(clause + 1)
 
 

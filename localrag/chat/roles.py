@@ -11,6 +11,7 @@ from localrag.chat.claims import Claim, Token
 from localrag.chat.lexicon import class_of
 
 AND = frozenset("and but then und aber y e pero et mais".split())
+OBJECTS = frozenset("it him them".split())
 PERSONS = frozenset("he she they him her them his their its it er sie ihn ihm il elle".split())
 
 
@@ -177,14 +178,16 @@ def association(said: Claim, window: Sequence[Claim]) -> bool:
     keys = [frozenset(t.key for t in part) for part in parts]
     for clause in sorted({t.clause for t in said.content()}):
         words = said.content(clause)
-        mine = frozenset(next((k for part in keys for k in part if alike(k, t.key)), t.key) for t in words)
+        mine = frozenset(_found(t.key, keys) for t in words)
         for (part, one), (other, two) in permutations(zip(parts, keys, strict=True), 2):
             x, y = (one - two) & mine, (two - one) & mine
             if not x or not y or any(x & held and y & held for held in keys):
                 continue
             if not one - two - mine or not two - one - mine:
                 continue
-            if _refers(other, told) and all(t.capital for t in part if t.key in x):  # "... for Josiah Crane and stayed in his"
+            if _refers(other, told, PERSONS) and all(t.capital for t in part if t.key in x):
+                continue  # "... for Josiah Crane and stayed in his family"
+            if _refers(other, told, OBJECTS) and not any(t.number for t in part if t.key in x):
                 continue
             shared = {key for key in one & two if not key.startswith("~")} - taken_over
             if (shared and len(one | two) <= 12) or (len(window) == 1 and (_is_elliptic(part) or _is_elliptic(other))):
@@ -199,9 +202,16 @@ def association(said: Claim, window: Sequence[Claim]) -> bool:
     return False
 
 
-def _refers(part: list[Token], told: Sequence[Claim]) -> bool:
-    """Whether a clause points back with a pronoun."""
-    return any(t.word in PERSONS and t.clause == part[-1].clause for c in told if part[-1] in c.tokens for t in c.tokens)
+def _found(key: str, keys: Sequence[frozenset[str]]) -> str:
+    """A word as the evidence has it, or of the same family there."""
+    if any(key in held for held in keys):
+        return key
+    return next((k for held in keys for k in held if alike(k, key)), key)
+
+
+def _refers(part: list[Token], told: Sequence[Claim], pronouns: frozenset[str]) -> bool:
+    """Whether a clause points back with one of these pronouns."""
+    return any(t.word in pronouns and t.clause == part[-1].clause for c in told if part[-1] in c.tokens for t in c.tokens)
 
 
 def _parts(claim: Claim) -> list[tuple[list[Token], list[Token]]]:

@@ -45,6 +45,9 @@ def against(sentence: str, *evidence: str, language: str = "en") -> str:
             ["The iron bridge is old.", "It carried trains.", "A wooden one burned."],
         ),
         ("Damage by hail is not covered.", ["Damage by hail is covered, damage by martens is not."]),
+        ("Calls to mobiles are free.", ["Calls to landlines are free, calls to mobiles are not."]),
+        ("All customers may cancel.", ["Customers who move abroad may cancel."]),
+        ("All of her hymns are still sung.", ["She wrote forty hymns, three of which are still sung."]),
         ("Bo Lund joined the board.", ["The founder, Eva Roth, joined the board, while its manager, Bo Lund, left the firm."]),
     ],
 )
